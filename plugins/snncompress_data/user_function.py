@@ -1,0 +1,184 @@
+"""Data from a function of the user's own."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import json
+import operator
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+from snncompress import Count, Data, DataError, Inputs, Settings
+
+from snncompress_data.fields import Shape
+from snncompress_data.files import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+_NUM_AXES = {"static": 3, "frames": 4}
+_SPLITS = ("train", "validation", "test")
+
+
+class PythonData(Settings):
+    """Call a function of your own that returns (train, validation, test), or a ``Data``.
+
+    Each split is a map-style torch data set of (x, label) or a ``DataLoader`` of (x_B..., labels_B). The function runs
+    only where ``--allow-code`` allows it, and is called with ``arguments`` alone: its split is the same for every seed.
+    """
+
+    needs_code: ClassVar[bool] = True
+
+    use: Literal["python"] = "python"
+    function: str = Field(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
+        description="The function, as MODULE:FUNCTION; the module must be importable.",
+    )
+    arguments: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments for the function.")
+    shape: Shape = Field(description="Shape of one sample: [C, H, W], or [T, C, H, W] for frames.")
+    num_classes: Count = Field(description="Number of classes; labels are 0 to num_classes - 1.")
+    kind: Literal["static", "frames"] = Field(
+        "static", description="Static images, or event frames that bring their time."
+    )
+
+    @model_validator(mode="after")
+    def _shape_fits_kind(self) -> Self:
+        if len(self.shape) != _NUM_AXES[self.kind]:
+            layout = "[C, H, W]" if self.kind == "static" else "[T, C, H, W]"
+            raise ValueError(f"shape {list(self.shape)} does not fit kind {self.kind!r}, whose samples are {layout}")
+        return self
+
+    def inputs(self) -> Inputs:
+        """Return what the settings say; runs no code."""
+        return Inputs(self.shape, self.num_classes, self.kind)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the module's source file and of the arguments; raise DataError if there is no such file."""
+        source = _source_file(self._module_name)
+        arguments = json.dumps(self.canonical()["arguments"], sort_keys=True)
+        return hashlib.sha256(source.read_bytes() + b"\0" + arguments.encode()).hexdigest()
+
+    def load(self, seed: int) -> Data:
+        """Return what the function returns, checked; raise DataError if it is missing or returns something else."""
+        del seed
+        function = self._function()
+        try:
+            inspect.signature(function).bind(**self.arguments)
+        except TypeError as error:
+            raise DataError(f"arguments: {self.function!r} does not take them: {error}") from error
+        returned = function(**self.arguments)
+        if isinstance(returned, Data):
+            return self._checked(returned)
+        if not isinstance(returned, (tuple, list)) or len(returned) != len(_SPLITS):
+            raise DataError(
+                f"{self.function!r} returned {_described(returned)}; it should be (train, validation, test) or a Data"
+            )
+        train, validation, test = returned
+        return self._checked(Data(train, validation, test, self.inputs()))
+
+    @property
+    def _module_name(self) -> str:
+        return self.function.partition(":")[0]
+
+    def _function(self) -> Callable[..., Any]:
+        module = _imported(self._module_name)
+        name = self.function.partition(":")[2]
+        found = getattr(module, name, None)
+        if found is None:
+            callables = [
+                known for known, value in vars(module).items() if callable(value) and not known.startswith("_")
+            ]
+            raise DataError(
+                f"function: module {module.__name__!r} has no function {name!r}; {did_you_mean(name, callables)}"
+            )
+        if not callable(found):
+            raise DataError(f"function: {self.function!r} is {_described(found)}, which cannot be called")
+        function: Callable[..., Any] = found
+        return function
+
+    def _checked(self, data: Data) -> Data:
+        if data.inputs != self.inputs():
+            raise DataError(f"{self.function!r} returned data of {data.inputs}; its settings say {self.inputs()}")
+        for name in _SPLITS:
+            self._check(getattr(data, name), f"{self.function!r}: {name}")
+        return data
+
+    def _check(self, split: Any, where: str) -> None:
+        from torch.utils.data import DataLoader, IterableDataset
+
+        if isinstance(split, DataLoader):
+            return
+        map_style = hasattr(split, "__getitem__") and hasattr(split, "__len__")
+        if not map_style or isinstance(split, (str, bytes, dict, IterableDataset)):
+            raise DataError(f"{where} is {_described(split)}; it should be a map-style data set or a DataLoader")
+        if not len(split):
+            raise DataError(f"{where} is empty")
+        sample = split[0]
+        if not isinstance(sample, (tuple, list)) or len(sample) != 2:  # noqa: PLR2004 - (x, label)
+            raise DataError(f"{where}[0] is {_described(sample)}; it should be (x, label)")
+        self._check_values(sample[0], where)
+        self._check_label(sample[1], where)
+
+    def _check_values(self, x: Any, where: str) -> None:
+        from torch import Tensor
+
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            found = f"a tensor of {x.dtype}" if isinstance(x, Tensor) else _described(x)
+            raise DataError(f"{where}[0] has an x that is {found}; it should be a floating-point tensor")
+        if tuple(x.shape) != self.shape:
+            raise DataError(f"{where}[0] has an x of shape {list(x.shape)}; 'shape' says {list(self.shape)}")
+
+    def _check_label(self, label: Any, where: str) -> None:
+        try:
+            number = operator.index(label)
+        except TypeError as error:
+            raise DataError(f"{where}[0] has a label that is {_described(label)}; it should be an integer") from error
+        if not 0 <= number < self.num_classes:
+            raise DataError(f"{where}[0] has the label {number}; 'num_classes' says 0..{self.num_classes - 1}")
+
+
+def _look_in_working_directory() -> None:
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+
+
+def _imported(name: str) -> ModuleType:
+    _look_in_working_directory()
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise DataError(_no_module(error.name)) from error
+        raise DataError(f"function: module {name!r} needs {error.name!r}, which is not installed") from error
+    except (ImportError, SyntaxError) as error:
+        raise DataError(f"function: module {name!r} cannot be imported: {error}") from error
+
+
+def _source_file(name: str) -> Path:
+    _look_in_working_directory()
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        raise DataError(_no_module(error.name or name)) from error
+    if spec is None:
+        raise DataError(_no_module(name))
+    if spec.origin is None or not Path(spec.origin).is_file():
+        raise DataError(f"function: module {name!r} has no source file")
+    return Path(spec.origin)
+
+
+def _no_module(name: str) -> str:
+    return f"function: there is no module {name!r}; install it, or put the folder that holds it on PYTHONPATH"
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return "None" if value is None else f"a {type(value).__name__}"

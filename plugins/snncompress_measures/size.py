@@ -1,0 +1,84 @@
+"""How large a network is: parameters, sparsity, bytes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from snncompress import Bench, Measurement, Names, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from snncompress import Network
+
+
+class Parameters(Settings):
+    """Count parameters, and those that are not zero. A masked parameter is still there: only surgery removes it."""
+
+    use: Literal["parameters"] = "parameters"
+
+    def yields(self) -> tuple[str, ...]:
+        """Name the two counts."""
+        return "parameters", "parameters_nonzero"
+
+    def measure(self, network: Network, bench: Bench) -> Mapping[str, Measurement]:
+        """Count over every parameter of the module, shared ones once."""
+        del bench
+        values = list(network.module.parameters())
+        total = sum(value.numel() for value in values)
+        nonzero = sum(int((value != 0).sum()) for value in values)
+        return {
+            "parameters": Measurement(value=total, unit="parameters", how="all parameters, masked ones included"),
+            "parameters_nonzero": Measurement(value=nonzero, unit="parameters", how="parameters that are not zero"),
+        }
+
+
+class Sparsity(Settings):
+    """Measure the part of weights that is zero: over the selected weights, and over all parameters."""
+
+    use: Literal["sparsity"] = "sparsity"
+    select: Names = Field(("synapse",), description="Selector of the weights that `sparsity` is taken over.")
+
+    def yields(self) -> tuple[str, ...]:
+        """Name the two sparsities."""
+        return "sparsity", "sparsity_all"
+
+    def measure(self, network: Network, bench: Bench) -> Mapping[str, Measurement]:
+        """Count zeros."""
+        del bench
+        named = dict(network.module.named_parameters())
+        selected = [named[name] for name in network.inventory.weights(self.select)]
+        over = ", ".join(self.select)
+        return {
+            "sparsity": Measurement(value=_zero_part(selected), unit="1", how=f"zeros among the weights of two or more dimensions in: {over}"),
+            "sparsity_all": Measurement(value=_zero_part(list(named.values())), unit="1", how="zeros among all parameters"),
+        }
+
+
+class Size(Settings):
+    """Measure bytes on disk: the weights of the artifact, masked tensors packed."""
+
+    use: Literal["size"] = "size"
+
+    def yields(self) -> tuple[str, ...]:
+        """Name the size."""
+        return ("bytes",)
+
+    def measure(self, network: Network, bench: Bench) -> Mapping[str, Measurement]:
+        """Write the artifact aside and look at its weights."""
+        from snncompress import save
+
+        del bench
+        with tempfile.TemporaryDirectory() as folder:
+            size = (save(network, Path(folder)) / "weights.safetensors").stat().st_size
+        return {"bytes": Measurement(value=size, unit="bytes", how="weights.safetensors of the artifact")}
+
+
+def _zero_part(values: list[Tensor]) -> float:
+    total = sum(value.numel() for value in values)
+    return sum(int((value == 0).sum()) for value in values) / max(1, total)

@@ -1,0 +1,52 @@
+"""Which weights are pruned, and the training that follows, shared by the strategies of this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from snncompress import Inventory, StepError, Strategy, Training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from snncompress import Network
+
+
+def block_terms(inventory: Inventory) -> tuple[str, ...]:
+    """Return a selector for all synapses but those of the stem and the head, where the network names them."""
+    named = {role for part in inventory.parts for role in part.roles}
+    return ("synapse", *(f"!{role}" for role in ("stem", "head") if role in named))
+
+
+def next_masks(network: Network, terms: Sequence[str], fraction: float, scope: str) -> dict[str, Tensor]:
+    """Return the network's masks after pruning ``fraction`` of the surviving weights that ``terms`` pick, by magnitude."""
+    from snncompress_prune.ops import prune_smallest
+
+    names = network.inventory.weights(terms)
+    if not names:
+        raise StepError(f"selector {list(terms)!r} picks no synaptic weight of this network; see `snncompress inspect`")
+    tensors = network.tensors
+    masks = {name: mask.to(tensors[name].device) for name, mask in network.masks.items()}
+    pruned = prune_smallest({name: tensors[name].abs() for name in names}, masks, fraction, scope=scope)
+    return {**masks, **pruned}
+
+
+def density(network: Network, terms: Sequence[str]) -> dict[str, Any]:
+    """Return how many of the weights that ``terms`` pick are left."""
+    names = network.inventory.weights(terms)
+    total = sum(network.tensors[name].numel() for name in names)
+    left = sum(int(network.masks[name].sum()) if name in network.masks else network.tensors[name].numel() for name in names)
+    return {"weights": total, "remaining": left, "sparsity": 1 - left / total}
+
+
+def last_training(earlier: Sequence[Strategy]) -> Training | None:
+    """Return the settings of the last step that trained."""
+    known = [training for step in earlier if (training := step.training()) is not None]
+    return known[-1] if known else None
+
+
+def training_of(own: Training | None, epochs: int | None, earlier: Sequence[Strategy]) -> Training:
+    """Return a strategy's own training settings, or those of the last step that trained, with ``epochs`` if given."""
+    chosen = own or last_training(earlier) or Training(epochs=epochs or 1)
+    return chosen if epochs is None else chosen.model_copy(update={"epochs": epochs})

@@ -1,0 +1,112 @@
+"""The backend for snnTorch: whose state is whose, and how time runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import snntorch
+import torch
+from torch import Tensor, nn
+
+from snncompress_snntorch.precision import compute_in_float64
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from snncompress import Time
+
+_WHOLE_SEQUENCE = (snntorch.StateLeaky, snntorch.AssociativeLeaky, snntorch.LeakyParallel)
+"""Classes that take x_TBC at once and carry nothing from one call to the next; LinearLeaky is a StateLeaky."""
+
+_STATES = ("mem", "mem_prev", "syn", "syn_exc", "syn_inh", "spk", "reset")
+"""Where neurons keep state: in buffers, or in attributes that hold on to the graph (``reset`` is a tensor)."""
+
+
+class SnnTorchBackend:
+    """Reset, read and run snnTorch neurons."""
+
+    name = "snntorch"
+
+    def owns(self, module: nn.Module) -> bool:
+        """Tell whether ``module`` is a neuron of the library."""
+        return isinstance(module, snntorch.SpikingNeuron | snntorch.LeakyParallel)
+
+    def is_neuron(self, module: nn.Module) -> bool:
+        """Tell whether ``module`` emits spikes: not potentials (a StateLeaky without output), not projected values."""
+        if isinstance(module, snntorch.StateLeaky):
+            return bool(module.output)
+        if isinstance(module, snntorch.AssociativeLeaky):
+            return not module.use_q_projection
+        return self.owns(module)
+
+    def reset(self, module: nn.Module) -> None:
+        """Clear the state of one neuron; the next batch may have another size, and the neuron can be copied.
+
+        ``module.reset`` is no method here but a tensor, and ``reset_mem`` keeps some states (the spikes of an SLSTM).
+        """
+        for name in _STATES:
+            state = getattr(module, name, None)
+            if not isinstance(state, Tensor):
+                continue
+            if isinstance(module, snntorch.DeltaLeaky):
+                setattr(module, name, None)  # it tests for None where the others compare shapes
+            elif name in module._buffers:  # noqa: SLF001 - torch has no public way to tell a buffer from an attribute
+                setattr(module, name, state.new_zeros(0))
+            else:
+                delattr(module, name)
+
+    def spikes(self, module: nn.Module, output: Any) -> Tensor:
+        """Return the spikes: the output itself, or its first part where membranes come along."""
+        del module
+        spikes: Tensor = output[0] if isinstance(output, tuple | list) else output
+        return spikes
+
+    def forward(self, module: nn.Module, x: Tensor, time: Time) -> Any:
+        """Run the root module over time; step by step, its records are stacked.
+
+        A last neuron of a higher order returns more states than ``time`` records: its spikes and its last state, the
+        membrane, are kept.
+        """
+        if time.runner != "per_step":
+            return module(x)
+        return _as_declared(_stacked([module(x_t) for x_t in x]), time.records)
+
+    def runs(self, module: nn.Module, time: Time) -> bool:
+        """Tell whether this backend can run ``module`` so.
+
+        Neurons that keep state run step by step or in a loop of the module's own; those that take whole sequences run
+        in ``multi_step`` or in such a loop. A network of both kinds must bring its own loop.
+        """
+        owned = [part for part in module.modules() if self.owns(part)]
+        stepwise = [part for part in owned if not isinstance(part, _WHOLE_SEQUENCE)]
+        if time.runner == "per_step":
+            return bool(owned) and len(stepwise) == len(owned)
+        if time.runner == "multi_step":
+            return bool(owned) and not stepwise
+        return bool(owned) and time.runner == "inside"
+
+    def to_float64(self, module: nn.Module) -> None:
+        """Turn a copied module to float64 in place, the spikes of its snnTorch neurons too."""
+        module.double()
+        for part in module.modules():
+            if self.owns(part):
+                compute_in_float64(part)
+
+    def adopt(self, module: nn.Module) -> None:
+        """Enter the neurons of a copied module in the list that ``snntorch.utils.reset`` goes through."""
+        for part in module.modules():
+            if isinstance(part, snntorch.SpikingNeuron) and not any(known is part for known in part.instances):
+                part.instances.append(part)
+
+
+def _stacked(steps: Sequence[Any]) -> Any:
+    if isinstance(steps[0], tuple | list):
+        return tuple(_stacked(parts) for parts in zip(*steps, strict=True))
+    return torch.stack(list(steps))
+
+
+def _as_declared(returned: Any, records: Sequence[str]) -> Any:
+    if not isinstance(returned, tuple) or (len(returned) == len(records) and isinstance(returned[-1], Tensor)):
+        return returned
+    membranes = returned[-1][0] if isinstance(returned[-1], tuple) else returned[-1]  # DeltaLeaky: (now, before)
+    return tuple({"output": returned[0], "membranes": membranes}[name] for name in records)

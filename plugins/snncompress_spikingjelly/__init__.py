@@ -1,0 +1,26 @@
+"""SpikingJelly: its networks by name, and the backend that resets its neurons and runs them in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snncompress import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from snncompress import Architecture
+
+
+@hookimpl
+def snncompress_architectures() -> Sequence[type[Architecture]]:
+    """Return the networks of ``spikingjelly.activation_based.model``."""
+    from snncompress_spikingjelly.architectures import ARCHITECTURES
+
+    return ARCHITECTURES
+
+
+@hookimpl
+def snncompress_backends() -> Mapping[str, str]:
+    """Return the backend under the name of the library's package."""
+    return {"spikingjelly": "snncompress_spikingjelly.backend:SpikingJellyBackend"}

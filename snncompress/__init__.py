@@ -1,0 +1,130 @@
+"""Compression of spiking neural networks, over SpikingJelly, snnTorch and timm.
+
+Everything a user or a plugin needs is in ``__all__``; names are imported when first used, so that
+``import snncompress`` imports neither torch nor any SNN library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snncompress.components import (
+        Architecture,
+        Backend,
+        Bench,
+        Data,
+        Dataset,
+        Encoder,
+        Exporter,
+        Inputs,
+        Metric,
+        ModuleBuilder,
+        Reporter,
+    )
+    from snncompress.errors import (
+        ArtifactError,
+        DataError,
+        EditError,
+        InputError,
+        ModelError,
+        PipelineError,
+        PluginError,
+        ProofError,
+        SnncompressError,
+        StateError,
+        StepError,
+    )
+    from snncompress.hookspecs import hookimpl
+    from snncompress.measure import Predictions, predict
+    from snncompress.network import Edit, Network, Output, Replace, Slice, Time, Timesteps, declare, load, save
+    from snncompress.plugins import Host
+    from snncompress.record import Measurement, Record
+    from snncompress.run import compress, run
+    from snncompress.selectors import Inventory
+    from snncompress.settings import Count, Counts, Fraction, Names, Number, Settings
+    from snncompress.strategy import Facts, Problem, Run, Strategy
+    from snncompress.training import Training
+
+_PLACES = {
+    "components": "Architecture Backend Bench Data Dataset Encoder Exporter Inputs Metric ModuleBuilder Reporter",
+    "errors": "ArtifactError DataError EditError InputError ModelError PipelineError PluginError ProofError "
+    "SnncompressError StateError StepError",
+    "hookspecs": "hookimpl",
+    "measure": "Predictions predict",
+    "network": "Edit Network Output Replace Slice Time Timesteps declare load save",
+    "plugins": "Host",
+    "record": "Measurement Record",
+    "run": "compress run",
+    "selectors": "Inventory",
+    "settings": "Count Counts Fraction Names Number Settings",
+    "strategy": "Facts Problem Run Strategy",
+    "training": "Training",
+}
+_HOME = {name: module for module, names in _PLACES.items() for name in names.split()}
+
+__all__ = [
+    "Architecture",
+    "ArtifactError",
+    "Backend",
+    "Bench",
+    "Count",
+    "Counts",
+    "Data",
+    "DataError",
+    "Dataset",
+    "Edit",
+    "EditError",
+    "Encoder",
+    "Exporter",
+    "Facts",
+    "Fraction",
+    "Host",
+    "InputError",
+    "Inputs",
+    "Inventory",
+    "Measurement",
+    "Metric",
+    "ModelError",
+    "ModuleBuilder",
+    "Names",
+    "Network",
+    "Number",
+    "Output",
+    "PipelineError",
+    "PluginError",
+    "Predictions",
+    "Problem",
+    "ProofError",
+    "Record",
+    "Replace",
+    "Reporter",
+    "Run",
+    "Settings",
+    "Slice",
+    "SnncompressError",
+    "StateError",
+    "StepError",
+    "Strategy",
+    "Time",
+    "Timesteps",
+    "Training",
+    "compress",
+    "declare",
+    "hookimpl",
+    "load",
+    "predict",
+    "run",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'snncompress' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"snncompress.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,32 @@
+"""Arguments and options that verbs share, spelled once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+pipeline_file = click.argument("file", metavar="FILE")
+overrides = click.option(
+    "--set",
+    "overrides",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Replace a value of the pipeline, e.g. steps.1.rounds=3.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+output = click.option(
+    "--output", metavar="DIR", type=click.Path(path_type=Path), help="Folder of this run.  [default: runs/<name>]"
+)
+store = click.option(
+    "--store",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default=Path("runs/.store"),
+    show_default=True,
+    help="Folder of finished steps that runs share.",
+)
+device = click.option(
+    "--device", metavar="NAME", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:1, mps."
+)
+allow_code = click.option("--allow-code", is_flag=True, help="Let the pipeline call Python functions that it names.")

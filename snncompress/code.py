@@ -1,0 +1,77 @@
+"""Importing what users name as ``MODULE:NAME``."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from snncompress.errors import InputError, ModelError, did_you_mean
+
+
+def import_object(place: str, *, error: type[InputError] = ModelError) -> Any:
+    """Import ``MODULE:NAME``, looking in the working directory too; raise ``error`` naming what is missing."""
+    module_name, _, name = place.partition(":")
+    _look_in_working_directory()
+    if module_name == main_name():
+        module_name = "__main__"
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as missing:
+        what = f"module {missing.name!r} cannot be imported"
+        where = "" if missing.name == module_name else f" (needed by {module_name!r})"
+        raise error(f"{place!r}: {what}{where}; install it, or put its folder on PYTHONPATH") from missing
+    for piece in name.split("."):
+        if not hasattr(found, piece):
+            raise error(f"{place!r}: module {module_name!r} has no {name!r}; {did_you_mean(name, _public(found))}")
+        found = getattr(found, piece)
+    return found
+
+
+def source_hash(place: str) -> str:
+    """Return a hash of the source file of ``MODULE:NAME`` without importing it; empty where it cannot be found."""
+    module_name = place.partition(":")[0]
+    _look_in_working_directory()
+    if module_name in sys.modules:
+        origin = getattr(sys.modules[module_name], "__file__", None)
+    else:
+        try:
+            spec = importlib.util.find_spec(module_name)
+        except ModuleNotFoundError:
+            spec = None
+        origin = spec.origin if spec else None
+    if not origin or not Path(origin).is_file():
+        return ""
+    return hashlib.sha256(Path(origin).read_bytes()).hexdigest()
+
+
+def place_of(thing: Any) -> str:
+    """Return the ``MODULE:NAME`` under which another process finds a function or class; raise ModelError if none does."""
+    module_name, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", "")
+    if not module_name or not name or "<" in name:
+        raise ModelError(f"{name or thing!r} is defined inside a function, so no other process can import it; move it to the top level of a module")
+    if module_name == "__main__":
+        if not main_name():
+            raise ModelError(f"{name!r} was typed into an interactive session, so no other process can import it; put it into a file")
+        module_name = main_name()
+    return f"{module_name}:{name}"
+
+
+def main_name() -> str:
+    """Return the name under which another process could import the running script; empty in an interactive session."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    return Path(script).stem if script else ""
+
+
+def _look_in_working_directory() -> None:
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+
+
+def _public(module: Any) -> list[str]:
+    return [name for name in vars(module) if not name.startswith("_")] if hasattr(module, "__dict__") else []

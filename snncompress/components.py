@@ -1,0 +1,216 @@
+"""What plugins provide besides strategies: protocols, without torch at import time.
+
+Architectures, data sets, encoders, metrics, exporters and reporters are frozen settings (``Settings``) with a
+``use`` and one or two methods. Importing the module that defines them must not import torch: their methods do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+from snncompress.record import Measurement, Record
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+    from torch.utils.data import DataLoader
+
+    from snncompress.network import Network, Time
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a data set says of its samples before any is read.
+
+    Attributes:
+        shape: of one sample, [C, H, W] for a static image, [T, C, H, W] for event frames.
+        num_classes: number of classes.
+        kind: ``static`` images (presented at each step or spike-coded) or event ``frames`` (which bring their time).
+    """
+
+    shape: tuple[int, ...]
+    num_classes: int
+    kind: Literal["static", "frames"] = "static"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The shape [C, H, W] of one image or frame."""
+        channels, height, width = self.shape[-3:]
+        return channels, height, width
+
+
+@dataclass(frozen=True)
+class Data:
+    """Three splits of samples; nothing is ever selected on ``test``.
+
+    Each split is a map-style torch data set of (x, y) with x a float tensor of ``inputs.shape`` and y an integer
+    label, or an ordinary ``DataLoader`` that a user brings. A data set may define ``__getitems__(indices)`` that
+    returns a whole batch (x_B..., y_B) at once; it is then used instead of collating single samples.
+    """
+
+    train: Any
+    validation: Any
+    test: Any
+    inputs: Inputs
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A data set: settings and how to read it."""
+
+    @property
+    def use(self) -> str:
+        """The name by which a pipeline asks for it."""
+
+    def inputs(self) -> Inputs:
+        """Say the shape and number of classes without reading samples; raise DataError if files are missing."""
+
+    def fingerprint(self) -> str:
+        """Return a text that changes whenever the samples do (a hash of files, a version)."""
+
+    def load(self, seed: int) -> Data:
+        """Read the samples; ``seed`` chooses the split where the data set has no fixed one."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """How a static image becomes T time steps."""
+
+    @property
+    def use(self) -> str:
+        """The name by which a pipeline asks for it."""
+
+    def encode(self, x_BCHW: Tensor, timesteps: int, generator: Generator) -> Tensor:
+        """Return x_TBCHW; draw only from ``generator``."""
+
+
+@runtime_checkable
+class Architecture(Protocol):
+    """A network that can be built from settings alone.
+
+    One that is opened rather than built (an artifact) defines ``opened(host, *, values) -> Network`` besides.
+    """
+
+    @property
+    def use(self) -> str:
+        """The name by which a pipeline asks for it."""
+
+    needs_code: ClassVar[bool]
+    """Whether building runs a user's own code (``--allow-code``)."""
+    builds_on_meta: ClassVar[bool]
+    """Whether the library can build it on the meta device, without values."""
+
+    def resolved(self, inputs: Inputs, timesteps: int | None) -> Architecture:
+        """Return these settings with every open size filled in from the data; imports no torch."""
+
+    def build(self) -> tuple[nn.Module, Time]:
+        """Return a freshly initialised module and how it runs in time."""
+
+    def roles(self) -> Mapping[str, Sequence[str]]:
+        """Return globs over module paths for the roles ``stem``, ``head``, ``attention``, ``mlp``, ..."""
+
+    def checkpoint_path(self) -> Path | None:
+        """Return the file or artifact folder of trained weights, if there is one; it is part of every key."""
+
+
+class Backend(Protocol):
+    """The adapter for one library: it recognises that library's stateful modules and runs time."""
+
+    name: str
+
+    def owns(self, module: nn.Module) -> bool:
+        """Tell whether ``module`` holds state of a class that this backend knows."""
+
+    def is_neuron(self, module: nn.Module) -> bool:
+        """Tell whether ``module`` emits spikes and is of a class that this backend knows."""
+
+    def reset(self, module: nn.Module) -> None:
+        """Clear the state of one owned module and cut it from the autograd graph."""
+
+    def spikes(self, module: nn.Module, output: Any) -> Tensor:
+        """Return the spikes in what one neuron's forward returned (some return tuples)."""
+
+    def forward(self, module: nn.Module, x: Tensor, time: Time) -> Any:
+        """Run the root module over time: x is x_T..., or x_B... where ``time.input`` is static.
+
+        Returns what the module returned, stacked over time where it runs per step.
+        """
+
+    def runs(self, module: nn.Module, time: Time) -> bool:
+        """Tell whether this backend can run ``module`` in the way that ``time`` declares."""
+
+    def to_float64(self, module: nn.Module) -> None:
+        """Turn a module (already copied) to float64 in place, mending what of this library stays in float32."""
+
+    def adopt(self, module: nn.Module) -> None:
+        """Make a copied module known to its library where that keeps lists of instances."""
+
+
+class ModuleBuilder(Protocol):
+    """Builds and fills a module that takes another's place."""
+
+    def build(self, old: nn.Module, arguments: Mapping[str, Any]) -> nn.Module:
+        """Return the new module: its structure follows from ``old``'s structure and JSON ``arguments`` alone."""
+
+    def transfer(self, old: nn.Module, new: nn.Module) -> None:
+        """Set the new module's values from the old one's; called once, not on replay."""
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """One measurement; may yield several values."""
+
+    @property
+    def use(self) -> str:
+        """The name by which a pipeline asks for it."""
+
+    def yields(self) -> tuple[str, ...]:
+        """Return the names of the values, which budgets may use."""
+
+    def measure(self, network: Network, bench: Bench) -> Mapping[str, Measurement]:
+        """Return a measurement for each name of ``yields()``."""
+
+
+class Bench(Protocol):
+    """What a metric may ask for."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the pipeline."""
+
+    def batches(self, split: Literal["train", "validation", "test"] = "test") -> DataLoader[Any]:
+        """Return batches (x_B..., y_B) in a fixed order."""
+
+    def encode(self, network: Network, x_B: Tensor, generator: Generator) -> Tensor:
+        """Return what the network takes: x_T... (or x_B... where its input is static), on its device."""
+
+    def generator(self) -> Generator:
+        """Return a generator seeded from ``seed``, the same at each call."""
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Writes a network in a form that another program reads."""
+
+    @property
+    def use(self) -> str:
+        """The name by which a pipeline asks for it."""
+
+    def export(self, network: Network, folder: Path) -> Sequence[Path]:
+        """Write files into ``folder`` and return them."""
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """Turns a record into something to read; knows no models."""
+
+    @property
+    def use(self) -> str:
+        """The name by which a pipeline asks for it."""
+
+    file_name: ClassVar[str]
+
+    def render(self, record: Record) -> str:
+        """Return the whole report as text."""

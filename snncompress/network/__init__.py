@@ -1,0 +1,41 @@
+"""The value passed between steps: networks, edits, masks, proofs, artifacts."""
+
+from snncompress.network.artifact import load, load_network, read_description, restore, save
+from snncompress.network.edits import Cut, Edit, Replace, Size, Slice, Spikes, Timesteps, edit_from_json
+from snncompress.network.network import Network
+from snncompress.network.opening import declare, open_architecture, read_checkpoint
+from snncompress.network.output import Output
+from snncompress.network.owners import Owned, Owners
+from snncompress.network.proof import Proof, prove, spike_trains
+from snncompress.network.source import FromArchitecture, InHand, Source
+from snncompress.network.time import Time
+
+__all__ = [
+    "Cut",
+    "Edit",
+    "FromArchitecture",
+    "InHand",
+    "Network",
+    "Output",
+    "Owned",
+    "Owners",
+    "Proof",
+    "Replace",
+    "Size",
+    "Slice",
+    "Source",
+    "Spikes",
+    "Time",
+    "Timesteps",
+    "declare",
+    "edit_from_json",
+    "load",
+    "load_network",
+    "open_architecture",
+    "prove",
+    "read_checkpoint",
+    "read_description",
+    "restore",
+    "save",
+    "spike_trains",
+]

@@ -1,0 +1,162 @@
+"""Artifacts: a folder with ``network.json`` and ``weights.safetensors``; never pickle.
+
+A masked tensor is stored as its mask, one bit an entry, and its surviving values, so a sparse network is small on disk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from snncompress.errors import ArtifactError, did_you_mean
+from snncompress.network.edits import edit_from_json
+from snncompress.network.network import Network
+from snncompress.network.source import FromArchitecture, Source
+from snncompress.network.time import Time
+from snncompress.plugins import Host, core_version
+
+VERSION = 1
+DESCRIPTION, WEIGHTS, SNAPSHOTS = "network.json", "weights.safetensors", "snapshots"
+_MASK, _SURVIVORS = "#mask", "#survivors"
+
+
+def save(network: Network, folder: Path | str, *, snapshots: bool = False) -> Path:
+    """Write ``network`` into ``folder``; snapshots too where asked. Returns the folder."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    description = {
+        "version": VERSION,
+        "written_by": core_version(),
+        "architecture": network.source.reference,
+        "time": network.time.to_json(),
+        "edits": [edit.to_json() for edit in network.edits],
+        "masked": sorted(network.masks),
+        "snapshots": sorted(network.snapshots) if snapshots else [],
+    }
+    _write(folder / WEIGHTS, network.tensors, network.masks)
+    if snapshots:
+        (folder / SNAPSHOTS).mkdir(exist_ok=True)
+        for name, tensors in network.snapshots.items():
+            _write(folder / SNAPSHOTS / f"{name}.safetensors", tensors, {})
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def load(folder: Path | str, *, allow_code: bool = False, host: Host | None = None) -> Network:
+    """Build the network that an artifact folder holds.
+
+    Args:
+        folder: the folder, for example ``runs/NAME/final``.
+        allow_code: whether an artifact of your own module may import the code that builds it.
+        host: the plugins; those installed by default.
+
+    Raises:
+        ArtifactError: if the folder is no artifact, is damaged, or needs a plugin or code that is not there.
+    """
+    return load_network(Path(folder), host or Host.from_environment(), allow_code=allow_code)
+
+
+def load_network(folder: Path, host: Host, *, allow_code: bool = False, values: bool = True) -> Network:
+    """Build the network of an artifact; without ``values`` only its structure, on the meta device where possible."""
+    reference = read_description(folder)["architecture"]
+    source = FromArchitecture(_architecture(reference, host, folder, allow_code=allow_code))
+    if values:
+        return restore(folder, source, host)
+    with torch.device("meta" if source.architecture.builds_on_meta else "cpu"):
+        return _structure(read_description(folder), source, host)
+
+
+def restore(folder: Path, source: Source, host: Host) -> Network:
+    """Build the network of an artifact on an architecture that is already known."""
+    description = read_description(folder)
+    tensors, masks = _read(folder / WEIGHTS)
+    network = _structure(description, source, host)
+    _require_same(network.tensors, tensors, folder)
+    network = network.with_weights(tensors)
+    kept = {name: _read(folder / SNAPSHOTS / f"{name}.safetensors")[0] for name in description["snapshots"]}
+    return replace(network, masks=masks, snapshots=kept)
+
+
+def _structure(description: Mapping[str, Any], source: Source, host: Host) -> Network:
+    module, time = source.build()
+    edits = tuple(edit_from_json(data) for data in description["edits"])
+    for edit in edits:
+        module, time = edit.replay(module, time, host)
+    return Network(module, Time.from_json(description["time"]), source, host, edits)
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read ``network.json``; raise ArtifactError where the folder is no artifact."""
+    file = folder / DESCRIPTION
+    if not file.is_file():
+        raise ArtifactError(f"{str(folder)!r} is no artifact: it holds no {DESCRIPTION}")
+    try:
+        description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{str(file)!r} is damaged: {error}") from error
+    if description.get("version") != VERSION:
+        raise ArtifactError(f"{str(file)!r} has version {description.get('version')!r}; this snncompress reads version {VERSION}")
+    return description
+
+
+def _architecture(reference: Mapping[str, Any], host: Host, folder: Path, *, allow_code: bool) -> Any:
+    known = host.catalogue["architectures"]
+    name = reference["use"]
+    if name not in known:
+        raise ArtifactError(f"{str(folder)!r} needs the architecture {name!r}, which no plugin provides; {did_you_mean(name, known)}{host.excuse()}")
+    try:
+        architecture = known[name].model_validate_json(json.dumps(reference))
+    except ValidationError as error:
+        raise ArtifactError(f"{str(folder)!r}: the settings of {name!r} do not fit the installed plugin: {error.errors()[0]['msg']}") from error
+    if architecture.needs_code and not allow_code:
+        raise ArtifactError(f"{str(folder)!r} is built by your own code ({architecture.function!r}); allow it with allow_code=True or --allow-code")
+    return architecture
+
+
+def _write(file: Path, tensors: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    stored: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        plain = value.detach().cpu()
+        if name in masks:
+            mask = masks[name].cpu().flatten()
+            stored[name + _MASK] = torch.from_numpy(np.packbits(mask.numpy(), bitorder="little"))
+            stored[name + _SURVIVORS] = plain.flatten()[mask].clone()
+        else:
+            stored[name] = plain.clone().contiguous()
+    shapes = {name: json.dumps(list(tensors[name].shape)) for name in masks}
+    save_file(stored, file, metadata=shapes or None)
+
+
+def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            shapes: dict[str, str] = opened.metadata() or {}
+            stored = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping, has only keys()
+    except (FileNotFoundError, SafetensorError) as error:
+        raise ArtifactError(f"{str(file)!r} is missing or damaged: {error}") from error
+    masks = {name: _unpack(stored.pop(name + _MASK), json.loads(shape)) for name, shape in shapes.items()}
+    for name, mask in masks.items():
+        survivors = stored.pop(name + _SURVIVORS)
+        stored[name] = torch.zeros(mask.shape, dtype=survivors.dtype).masked_scatter_(mask, survivors)
+    return stored, masks
+
+
+def _unpack(bits: Tensor, shape: list[int]) -> Tensor:
+    count = int(np.prod(shape))
+    return torch.from_numpy(np.unpackbits(bits.numpy(), count=count, bitorder="little").astype(bool)).reshape(shape)
+
+
+def _require_same(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], folder: Path) -> None:
+    if different := sorted(set(wanted) ^ set(found)):
+        side = "lacks" if different[0] in wanted else "has an unknown"
+        raise ArtifactError(f"{str(folder)!r} does not fit its own description: {WEIGHTS} {side} tensor {different[0]!r}")

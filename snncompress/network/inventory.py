@@ -1,0 +1,39 @@
+"""What selectors see of a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import nn
+
+from snncompress.network.owners import Owners
+from snncompress.selectors import Inventory, Part, TensorPart, assign_roles
+
+_NORMS = ("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm", "LocalResponseNorm")
+
+
+def inventory_of(root: nn.Module, globs: Mapping[str, Sequence[str]], owners: Owners) -> Inventory:
+    """List the modules below ``root`` with their roles, and their parameters.
+
+    A module is a ``synapse`` if it holds a parameter of two or more dimensions itself and is neither a norm nor a
+    neuron: recurrent weights inside a neuron are modules of their own, thresholds and leaks are not synapses.
+    """
+    modules = dict(root.named_modules())
+    named = assign_roles({path: type(module).__name__ for path, module in modules.items()}, globs)
+    stateful = {item.path: item.is_neuron for item in owners.owned}
+    parts = tuple(
+        Part(path, type(module).__name__, named[path] | _roles(module, stateful.get(path))) for path, module in modules.items()
+    )
+    tensors = tuple(
+        TensorPart(name, name.rpartition(".")[0], tuple(value.shape)) for name, value in root.named_parameters(remove_duplicate=True)
+    )
+    return Inventory(parts, tensors)
+
+
+def _roles(module: nn.Module, is_neuron: bool | None) -> frozenset[str]:  # noqa: FBT001 - a lookup's three answers
+    if is_neuron is not None:
+        return frozenset({"neuron"} if is_neuron else ())
+    if any(norm in type(module).__name__ for norm in _NORMS):
+        return frozenset({"norm"})
+    own = module.parameters(recurse=False)
+    return frozenset({"synapse"} if any(value.dim() > 1 for value in own) else ())

@@ -1,0 +1,245 @@
+"""The network: the value that is passed between steps."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snncompress.components import Backend
+from snncompress.errors import EditError, ModelError
+from snncompress.network.checkpoint import read_checkpoint
+from snncompress.network.edits import Edit, Replace, Slice, survivors
+from snncompress.network.inventory import inventory_of
+from snncompress.network.output import Output
+from snncompress.network.owners import Owned, Owners, find_owners
+from snncompress.network.proof import Proof, prove
+from snncompress.network.source import Source
+from snncompress.network.time import Time
+from snncompress.plugins import Host
+from snncompress.selectors import Inventory
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A torch module and what is known about it; strategies never change it, they return a new one.
+
+    Attributes:
+        module: the torch module; treat it as read-only, ``copy()`` before changing it.
+        time: how it runs in time.
+        source: how the untouched architecture is built again.
+        host: the plugins, which own state and build replacements.
+        edits: what changed its structure since the architecture was built, in order.
+        masks: one boolean mask per masked tensor at its present shape, True where the weight stays.
+        snapshots: earlier weights by name, each a whole state, at their present shapes.
+        probe: a small batch as ``forward`` takes it, which proofs run on.
+        proofs: what has been proved about the edits, in order.
+    """
+
+    module: nn.Module
+    time: Time
+    source: Source
+    host: Host
+    edits: tuple[Edit, ...] = ()
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
+    snapshots: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    probe: Tensor | None = None
+    proofs: tuple[Proof, ...] = ()
+
+    # ---- looking
+
+    @cached_property
+    def owners(self) -> Owners:
+        """Every stateful module and who looks after it."""
+        return find_owners(self.module, self.host)
+
+    @property
+    def neurons(self) -> tuple[Owned, ...]:
+        """The modules that emit spikes and that a backend knows."""
+        return self.owners.neurons
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The modules, roles and parameters, as selectors see them."""
+        return inventory_of(self.module, self.source.roles(), self.owners)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Every parameter and stored buffer by its full name."""
+        return {name: value for name, value in self.module.state_dict().items() if isinstance(value, Tensor)}
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the first parameter."""
+        return next((value.device for value in self.module.parameters()), torch.device("cpu"))
+
+    # ---- running
+
+    def reset(self) -> None:
+        """Clear the state of every stateful module; raise StateError where one has no owner."""
+        self.owners.reset()
+
+    def forward(self, x: Tensor) -> Output:
+        """Run the network on x_T... (or x_B... where its input is static); the state is left as it ends."""
+        return Output.of(self._run(x), self.time)
+
+    def _run(self, x: Tensor) -> Any:
+        if self.time.runner in ("inside", "none"):
+            return self.module(x)
+        return self._runner.forward(self.module, x, self.time)
+
+    @cached_property
+    def _runner(self) -> Backend:
+        backends = [owned.backend for owned in self.owners.owned]
+        for backend in sorted({id(item): item for item in backends}.values(), key=lambda item: -backends.count(item)):
+            if backend.runs(self.module, self.time):
+                return backend
+        raise ModelError(
+            f"no backend can run this network with runner {self.time.runner!r}; "
+            + ("it holds no neuron that a backend knows" if not backends else "see the declaration of its time")
+        )
+
+    # ---- changing
+
+    def copy(self) -> Network:
+        """Return the same network with a module of its own, its state cleared."""
+        self.reset()
+        return replace(self, module=copy.deepcopy(self.module))
+
+    def edited(self, edits: Sequence[Edit], *, probe: Tensor | None = None) -> Network:
+        """Return the network after ``edits``.
+
+        Masks and snapshots are carried along. After a ``Slice``, and after a ``Replace`` that declares itself exact,
+        outputs and spike trains are proved equal on ``probe`` (or the network's own) in float64; raise ProofError if
+        they are not, EditError if an edit does not fit.
+        """
+        network = self
+        for edit in edits:
+            changed = network._edited_once(edit)  # noqa: SLF001 - our own class
+            network = changed._proved(network, edit, probe if probe is not None else self.probe)  # noqa: SLF001 - our own class
+        return network
+
+    def _edited_once(self, edit: Edit) -> Network:
+        fresh = self.copy()
+        module, time = edit.perform(fresh.module, self.time, self.host)
+        changed = replace(fresh, module=module, time=time, edits=(*self.edits, edit))
+        now = changed.tensors
+        known = set(self.tensors)
+        snapshots = {
+            name: {**{new: value.detach().clone() for new, value in now.items() if new not in known}, **survivors(old, [edit], now)}
+            for name, old in self.snapshots.items()
+        }
+        return replace(changed, masks=survivors(self.masks, [edit], now), snapshots=snapshots)
+
+    def _proved(self, before: Network, edit: Edit, probe: Tensor | None) -> Network:
+        if not (isinstance(edit, Slice) or (isinstance(edit, Replace) and edit.exact)):
+            return self
+        if probe is None:
+            raise EditError("a probe batch is needed to prove this edit; pass edited(edits, probe=x)")
+        return replace(self, proofs=(*self.proofs, prove(before, self, edit, probe)))
+
+    def with_weights(self, tensors: Mapping[str, Tensor]) -> Network:
+        """Return the network with other values in some of its tensors, masks applied; no edit is recorded."""
+        changed = self.copy()
+        _fill(changed.module, tensors)
+        changed.apply_masks()
+        return changed
+
+    def with_masks(self, masks: Mapping[str, Tensor]) -> Network:
+        """Return the network under ``masks`` (all of them: earlier ones not named are lifted), masked weights zero."""
+        now = self.tensors
+        for name, mask in masks.items():
+            if name not in now or now[name].shape != mask.shape or mask.dtype is not torch.bool:
+                raise EditError(f"the mask of {name!r} must be boolean and have the shape of a tensor of that name")
+        changed = replace(self.copy(), masks={name: mask.detach().clone() for name, mask in masks.items()})
+        changed.apply_masks()
+        return changed
+
+    def with_snapshot(self, name: str) -> Network:
+        """Return the network with its present weights kept as the snapshot ``name``."""
+        kept = {key: value.detach().clone() for key, value in self.tensors.items()}
+        return replace(self, snapshots={**self.snapshots, name: kept})
+
+    def reinitialised(self) -> Network:
+        """Return the network with fresh initial values, drawn from the global generators; masks and snapshots stay."""
+        module, time = self.source.initialised()
+        for edit in self.edits:
+            module, time = edit.replay(module, time, self.host)
+        return self.with_weights({name: value for name, value in module.state_dict().items() if isinstance(value, Tensor)})
+
+    def read_checkpoint(self, file: Path) -> dict[str, Tensor]:
+        """Read a state dict that fits this network; raise ModelError if it does not."""
+        return read_checkpoint(file, self.tensors)
+
+    def with_probe(self, probe: Tensor) -> Network:
+        """Return the network with a batch that proofs run on."""
+        return replace(self, probe=probe)
+
+    def apply_masks(self) -> None:
+        """Set every masked weight of this network's module to zero, in place."""
+        tensors = self.module.state_dict()
+        with torch.no_grad():
+            for name, mask in self.masks.items():
+                tensors[name].masked_fill_(~mask.to(tensors[name].device), 0)
+
+    @contextmanager
+    def hold_masks(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+        """Keep masked weights at zero in a training loop: they are cleared after every ``optimizer.step()``.
+
+        Adam's moments revive weights whose gradients alone are masked; this does not.
+        """
+        tensors = self.module.state_dict()
+        with torch.no_grad():
+            pairs = [(tensors[name], mask.to(tensors[name])) for name, mask in self.masks.items()]
+        self.apply_masks()
+
+        def clear(*_: Any) -> None:
+            with torch.no_grad():
+                for value, mask in pairs:
+                    value.mul_(mask)
+
+        handle = optimizer.register_step_post_hook(clear)
+        try:
+            yield
+        finally:
+            handle.remove()
+            self.apply_masks()
+
+    def in_float64(self) -> Network:
+        """Return a copy that computes in float64 throughout."""
+        changed = self.copy()
+        changed.module.double()
+        for backend in {id(item.backend): item.backend for item in changed.owners.owned}.values():
+            backend.to_float64(changed.module)
+        return changed
+
+    # ---- saying what training must honour
+
+    def auxiliary_loss(self) -> Tensor | None:
+        """Return the sum of what the network's modules add to the loss, or None."""
+        losses = [loss() for loss in self._declared("auxiliary_loss")]
+        return torch.stack(losses).sum() if losses else None
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the groups with settings of their own that the network's modules declare."""
+        return [group for groups in self._declared("parameter_groups") for group in groups()]
+
+    def _declared(self, name: str) -> list[Callable[[], Any]]:
+        return [getattr(module, name) for module in self.module.modules() if callable(getattr(type(module), name, None))]
+
+
+def _fill(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    now = module.state_dict()
+    with torch.no_grad():
+        for name, value in tensors.items():
+            if name not in now or now[name].shape != value.shape:
+                found = list(now[name].shape) if name in now else "no such tensor"
+                raise EditError(f"cannot set {name!r} of shape {list(value.shape)}: the network has {found}")
+            now[name].copy_(value)

@@ -1,0 +1,79 @@
+"""Who looks after which stateful module."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+from snncompress.components import Backend
+from snncompress.errors import StateError
+from snncompress.plugins import Host
+
+_RESETS = ("reset_mem", "reset_state", "reset_states", "reset_hidden")
+
+
+@dataclass(frozen=True)
+class Owned:
+    """Name one stateful module and the backend that looks after it."""
+
+    path: str
+    module: nn.Module
+    backend: Backend
+    is_neuron: bool
+
+
+@dataclass(frozen=True)
+class Owners:
+    """List the stateful modules of a network: owned ones, and those that no backend knows."""
+
+    owned: tuple[Owned, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def neurons(self) -> tuple[Owned, ...]:
+        """The owned modules that emit spikes."""
+        return tuple(item for item in self.owned if item.is_neuron)
+
+    def reset(self) -> None:
+        """Clear every state; raise StateError where a stateful module has no owner."""
+        if self.unknown:
+            raise StateError(
+                f"{_listed(self.unknown)} keeps state that no backend can reset; provide a backend that owns it "
+                "(hook snncompress_backends), or derive it from its library's neuron class"
+            )
+        for item in self.owned:
+            item.backend.reset(item.module)
+
+
+def backends_in_use(host: Host) -> Iterator[Backend]:
+    """Yield the backends whose library has been imported; no other library can have made a module."""
+    for name in host.catalogue["backends"]:
+        if name in sys.modules:
+            yield host.make("backends", name)
+
+
+def find_owners(root: nn.Module, host: Host) -> Owners:
+    """Ask every backend in use about every module below ``root``."""
+    backends = tuple(backends_in_use(host))
+    owned: list[Owned] = []
+    unknown: list[str] = []
+    for path, module in root.named_modules():
+        backend = next((known for known in backends if known.owns(module)), None)
+        if backend is not None:
+            owned.append(Owned(path, module, backend, backend.is_neuron(module)))
+        elif _keeps_state(module):
+            unknown.append(f"{path or 'the root'} ({type(module).__name__})")
+    return Owners(tuple(owned), tuple(unknown))
+
+
+def _keeps_state(module: nn.Module) -> bool:
+    reset = getattr(type(module), "reset", None)
+    return callable(reset) or any(callable(getattr(type(module), name, None)) for name in _RESETS)
+
+
+def _listed(names: Iterable[str]) -> str:
+    known = list(names)
+    return ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")  # noqa: PLR2004 - five fit a line

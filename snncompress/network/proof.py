@@ -1,0 +1,148 @@
+"""Proofs: two networks that must be equal are run in float64 and compared spike for spike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from snncompress.errors import ProofError
+from snncompress.network.edits import Edit, Slice
+from snncompress.network.output import Output
+
+if TYPE_CHECKING:
+    from snncompress.network.network import Network
+
+LOGIT_TOLERANCE = 1e-9
+"""Largest difference of logits that counts as equal in float64; summation order alone moves them by about 1e-14."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """State what was compared and what was seen.
+
+    Attributes:
+        edit: the edit as JSON, without its indices.
+        num_spikes: spikes that were compared.
+        num_layers: neuron layers that were compared.
+        largest_logit_difference: in float64.
+        float32_flips: spikes that differ when both run in float32; no verdict, summation order alone can cause them.
+    """
+
+    edit: str
+    num_spikes: int
+    num_layers: int
+    largest_logit_difference: float
+    float32_flips: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the proof as JSON data."""
+        return dict(vars(self))
+
+
+def spike_trains(network: Network, x: Tensor) -> tuple[Output, dict[str, Tensor]]:
+    """Run ``network`` in evaluation mode from a cleared state; return its output and each neuron's spikes.
+
+    Spikes are stacked over calls: a neuron that is called once for all steps keeps the layout that it emits.
+    Layers come in the order in which they first fire.
+    """
+    calls: dict[str, list[Tensor]] = {}
+    with ExitStack() as stack, torch.no_grad():
+        for neuron in network.neurons:
+            stack.callback(neuron.module.register_forward_hook(_recorder(neuron.path, neuron.backend.spikes, calls)).remove)
+        was_training = network.module.training
+        network.module.eval()
+        network.reset()
+        output = network.forward(x)
+        network.reset()
+        network.module.train(was_training)
+    return output, {path: seen[0] if len(seen) == 1 else torch.stack(seen) for path, seen in calls.items()}
+
+
+def prove(before: Network, after: Network, edit: Edit, probe: Tensor) -> Proof:
+    """Compare ``after`` with ``before`` (masked where ``edit`` is a slice) on ``probe``; raise ProofError if they differ.
+
+    Raises ProofError too where a proof would prove nothing: norms that have seen no data, neurons that never fire.
+    """
+    _require_live_norms(before.module)
+    reference = before.with_weights(masked_like(before, edit)) if isinstance(edit, Slice) else before
+    kept = {item.neuron: item for item in edit.spikes} if isinstance(edit, Slice) else {}
+    num_spikes, num_layers, difference = _compare_float64(reference, after, kept, probe)
+    return Proof(str(edit.to_json()["edit"]), num_spikes, num_layers, difference, _flips(reference, after, kept, probe))
+
+
+def masked_like(network: Network, edit: Slice) -> dict[str, Tensor]:
+    """Return the tensors of ``edit`` with everything it cuts away set to zero, in synapses and in norms.
+
+    A norm's shift makes a channel fire although its weights are zero, so scale and shift are cleared too.
+    """
+    clearable = {part.path for part in network.inventory.parts if part.roles & {"synapse", "norm"}}
+    parameters = {name for name, _ in network.module.named_parameters()}
+    tensors = network.tensors
+    cleared: dict[str, Tensor] = {}
+    for cut in edit.cuts:
+        if cut.tensor not in parameters or cut.tensor.rpartition(".")[0] not in clearable:
+            continue
+        value = cleared.get(cut.tensor, tensors[cut.tensor].detach().clone())
+        gone = sorted(set(range(value.shape[cut.axis])) - set(cut.keep))
+        cleared[cut.tensor] = value.index_fill(cut.axis, torch.tensor(gone, dtype=torch.long, device=value.device), 0)
+    return cleared
+
+
+def _compare_float64(reference: Network, after: Network, kept: Mapping[str, Any], probe: Tensor) -> tuple[int, int, float]:
+    generator_state = torch.get_rng_state()
+    expected, expected_spikes = spike_trains(reference.in_float64(), probe.double())
+    torch.set_rng_state(generator_state)
+    found, found_spikes = spike_trains(after.in_float64(), probe.double())
+    num_spikes = sum(int((value != 0).sum()) for value in found_spikes.values())
+    if not num_spikes:
+        raise ProofError("no neuron fires on the probe batch, so nothing can be proved; train the network or calibrate its norms first")
+    for path, spikes in found_spikes.items():
+        _require_equal(path, _kept(expected_spikes, kept, path), spikes)
+    difference = float((expected.logits - found.logits).abs().max())
+    if not difference <= LOGIT_TOLERANCE:
+        raise ProofError(f"logits differ by {difference:.3g} in float64 although every spike is equal")
+    return num_spikes, len(found_spikes), difference
+
+
+def _require_equal(path: str, expected: Tensor | None, found: Tensor) -> None:
+    if expected is None:
+        raise ProofError(f"layer {path!r} fires only after the edit")
+    if expected.shape != found.shape:
+        raise ProofError(f"layer {path!r} emits {list(found.shape)} after the edit and {list(expected.shape)} before it; the edit must say how its spikes shrink")
+    if differing := int((expected != found).sum()):
+        raise ProofError(f"the first differing layer is {path!r}: {differing} of {found.numel()} outputs differ in float64")
+
+
+def _kept(spikes: Mapping[str, Tensor], kept: Mapping[str, Any], path: str) -> Tensor | None:
+    value = spikes.get(path)
+    if value is None or path not in kept:
+        return value
+    return value.index_select(kept[path].axis, torch.tensor(kept[path].keep, device=value.device))
+
+
+def _flips(reference: Network, after: Network, kept: Mapping[str, Any], probe: Tensor) -> int:
+    generator_state = torch.get_rng_state()
+    _, expected = spike_trains(reference, probe)
+    torch.set_rng_state(generator_state)
+    _, found = spike_trains(after, probe)
+    pairs = ((_kept(expected, kept, path), spikes) for path, spikes in found.items())
+    return sum(int((before != spikes).sum()) for before, spikes in pairs if before is not None)
+
+
+def _require_live_norms(module: nn.Module) -> None:
+    for path, norm in module.named_modules():
+        seen = getattr(norm, "num_batches_tracked", None)
+        if isinstance(seen, Tensor) and not int(seen):
+            raise ProofError(f"norm {path!r} has seen no data, so nothing can be proved; train the network or calibrate its norms first")
+
+
+def _recorder(path: str, spikes: Any, calls: dict[str, list[Tensor]]) -> Any:
+    def record(module: nn.Module, _: Any, output: Any) -> None:
+        calls.setdefault(path, []).append(spikes(module, output).detach().clone())
+
+    return record

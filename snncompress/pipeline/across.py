@@ -1,0 +1,65 @@
+"""Checks across the parts of a pipeline: nothing named twice, budgets that limit what is measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from snncompress.errors import did_you_mean
+from snncompress.strategy import Problem, Where
+
+if TYPE_CHECKING:
+    from snncompress.plugins import Host
+
+
+def check_across(data: Mapping[str, Any], host: Host) -> list[Problem]:
+    """Return the problems that concern more than one entry of an expanded pipeline."""
+    return [*_twice(data, "export"), *_twice(data, "report"), *_measured(data, host)]
+
+
+def _entries(data: Mapping[str, Any], name: str) -> Iterator[tuple[Where, Any]]:
+    found = data.get(name, [])
+    yield from (((name, index), entry) for index, entry in enumerate(found if isinstance(found, list) else []))
+
+
+def _twice(data: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    first: dict[str, Where] = {}
+    for where, entry in _entries(data, name):
+        use = entry.get("use") if isinstance(entry, Mapping) else None
+        if isinstance(use, str) and first.setdefault(use, where) != where:
+            yield Problem(where, f"{use!r} is named twice", f"first as {name}.{first[use][1]}")
+
+
+def _measured(data: Mapping[str, Any], host: Host) -> Iterator[Problem]:
+    values: dict[str, Where] = {}
+    is_sure = isinstance(data.get("measure", []), list)
+    for where, entry in _entries(data, "measure"):
+        names = _yields(entry, host)
+        is_sure = is_sure and names is not None
+        again = [name for name in names or () if values.setdefault(name, where) != where]
+        if again:
+            yield Problem(where, f"measures {again[0]!r} twice", f"first as measure.{values[again[0]][1]}")
+    if is_sure:  # a wrong metric is the root cause; what budgets say of its values would only repeat it
+        yield from _limits(data, values)
+
+
+def _yields(entry: Any, host: Host) -> tuple[str, ...] | None:
+    use = entry.get("use") if isinstance(entry, Mapping) else None
+    metric = host.catalogue["metrics"].get(use) if isinstance(use, str) else None
+    if metric is None:
+        return None
+    try:
+        return tuple(metric.model_validate_json(json.dumps(entry)).yields())
+    except ValidationError:
+        return None
+
+
+def _limits(data: Mapping[str, Any], values: Mapping[str, Where]) -> Iterator[Problem]:
+    for where, entry in _entries(data, "budget"):
+        name = entry.get("metric") if isinstance(entry, Mapping) else None
+        if isinstance(name, str) and name not in values:
+            hint = did_you_mean(name, values) if values else "'measure' is empty"
+            yield Problem((*where, "metric"), f"{name!r} is not among the values that 'measure' yields", hint)

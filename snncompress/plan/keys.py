@@ -1,0 +1,167 @@
+"""Keys: the identity of every state a pipeline passes through, computed without building anything.
+
+The root key covers the model reference and its content, the data, the encoding, the time steps and the seed; the key of
+a step covers the key before it, the step's settings, and the versions of everything that computes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from snncompress.code import source_hash
+from snncompress.plugins import OWN_DISTRIBUTION, Host
+
+Parts = Mapping[str, str]
+"""What went into a key, by name, so that a plan can say which part changed."""
+
+_COMPUTING = ("network", "run", "measure", "strategy.py", "training.py", "selectors.py", "components.py")
+
+
+def key_of(parts: Parts) -> str:
+    """Return the key of these parts, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(dict(parts)).encode()).hexdigest()
+
+
+def canonical(data: Any) -> str:
+    """Return data as JSON with sorted keys and no spaces."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def content_hash(path: Path | None) -> str:
+    """Return a hash of a file, or of the files directly in an artifact folder and below; empty for None."""
+    if path is None:
+        return ""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes() if file.is_file() else b"missing")
+    return digest.hexdigest()
+
+
+def root_parts(
+    *, architecture: Any, data: Any, encoder: Any, timesteps: int | None, seed: int, host: Host, content: str | None = None
+) -> dict[str, str]:
+    """Return the parts of the root key; ``content`` is the hash of a module in hand."""
+    settings = architecture.canonical()
+    held = content if content is not None else content_hash(architecture.checkpoint_path())
+    return {
+        "model": canonical(settings),
+        "model content": held,
+        "code": source_hash(settings["function"]) if settings.get("use") == "python" else "",
+        "data": canonical(data.canonical()) + data.fingerprint(),
+        "encode": canonical(encoder.canonical()),
+        "timesteps": str(timesteps),
+        "seed": str(seed),
+        "versions": canonical(versions(host) | plugin_versions(host, architecture, data, encoder)),
+    }
+
+
+def step_parts(before: str, step: Any, *, host: Host, path: str) -> dict[str, str]:
+    """Return the parts of a step's key."""
+    parts = {f"setting {name}": canonical(value) for name, value in step.canonical().items()}
+    losses = [place for place in _places(step.canonical())]
+    return {
+        "the step before": before,
+        **parts,
+        "code": "".join(source_hash(place) for place in losses),
+        "versions": canonical(versions(host) | plugin_versions(host, step)),
+        "computing path": path,
+    }
+
+
+def metric_key(state: str, metric: Any, host: Host) -> str:
+    """Return the key of one measurement of one state."""
+    return key_of({"state": state, "metric": canonical(metric.canonical()), "versions": canonical(plugin_versions(host, metric))})
+
+
+@cache
+def _version_of(name: str) -> str:
+    try:
+        return distribution(name).version
+    except PackageNotFoundError:
+        return "none"
+
+
+def versions(host: Host) -> dict[str, str]:
+    """Return the versions of the core, torch and every library that a backend adapts."""
+    libraries = sorted({"torch", *host.catalogue["backends"]})
+    return {OWN_DISTRIBUTION: _core_version(), **{name: _version_of(name) for name in libraries}}
+
+
+def plugin_versions(host: Host, *things: Any) -> dict[str, str]:
+    """Return the version of the plugin that each thing comes from, or a hash of its source if that is being edited."""
+    del host
+    found: dict[str, str] = {}
+    for thing in things:
+        package = type(thing).__module__.partition(".")[0]
+        if package != OWN_DISTRIBUTION:
+            found[package] = _package_version(package)
+    return found
+
+
+@cache
+def _package_version(package: str) -> str:
+    folder = _folder_of(package)
+    name = next((item for item in _providers().get(package, ())), OWN_DISTRIBUTION)
+    return _hash_sources((folder,)) if folder and _is_edited(name) else _version_of(name)
+
+
+@cache
+def _core_version() -> str:
+    folder = _folder_of(OWN_DISTRIBUTION)
+    if folder and _is_edited(OWN_DISTRIBUTION):
+        return _hash_sources(tuple(folder / name for name in _COMPUTING))
+    return _version_of(OWN_DISTRIBUTION)
+
+
+@cache
+def _providers() -> Mapping[str, list[str]]:
+    from importlib.metadata import entry_points
+
+    providers: dict[str, list[str]] = {}
+    for entry in entry_points(group=OWN_DISTRIBUTION):
+        if entry.dist:
+            providers.setdefault(entry.value.partition(":")[0].partition(".")[0], []).append(entry.dist.name)
+    return providers
+
+
+@cache
+def _is_edited(name: str) -> bool:
+    try:
+        text = Distribution.from_name(name).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return True
+    return bool(text and json.loads(text).get("dir_info", {}).get("editable"))
+
+
+def _folder_of(package: str) -> Path | None:
+    module = sys.modules.get(package)
+    origin = getattr(module, "__file__", None) if module else getattr(importlib.util.find_spec(package), "origin", None)
+    return Path(origin).parent if origin else None
+
+
+def _hash_sources(places: tuple[Path, ...]) -> str:
+    digest = hashlib.sha256()
+    for place in places:
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _places(data: Any) -> list[str]:
+    """Return every ``MODULE:NAME`` among settings: a user's own loss, say."""
+    if isinstance(data, dict):
+        return [place for value in data.values() for place in _places(value)]
+    if isinstance(data, list):
+        return [place for value in data for place in _places(value)]
+    is_place = isinstance(data, str) and ":" in data and all(piece.isidentifier() for piece in data.replace(":", ".").split("."))
+    return [data] if is_place else []

@@ -1,0 +1,214 @@
+"""The plan: what would be done, checked against the built structure, before any weight or sample is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from snncompress.components import Architecture, Inputs
+from snncompress.errors import DataError, InputError, PipelineError
+from snncompress.pipeline import Pipeline
+from snncompress.plan.keys import key_of, metric_key, root_parts, step_parts
+from snncompress.plugins import Host
+from snncompress.store import Store
+from snncompress.strategy import Facts, Problem, Strategy, Where
+
+if TYPE_CHECKING:
+    from snncompress.network import Network
+
+REFERENCE_PATH = "reference"
+"""The computing path: the library's own modules, step by step as they were written."""
+
+Line = Callable[[Where, str, str], str]
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step: its key, whether a finished one is reused, and which parts of the key changed since the last run."""
+
+    index: int
+    strategy: Strategy
+    key: str
+    parts: dict[str, str]
+    reused: bool
+    changed: tuple[str, ...]
+
+    @property
+    def why(self) -> str:
+        """Say in a few words why the step is reused or done."""
+        if self.reused:
+            return "finished earlier with the same key"
+        if self.changed:
+            return "changed: " + ", ".join(self.changed)
+        return "not done yet"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run needs to know; ``pipeline.model`` has every size filled in."""
+
+    pipeline: Pipeline
+    text: str
+    inputs: Inputs
+    root_key: str
+    root_parts: dict[str, str]
+    steps: tuple[PlannedStep, ...]
+    host: Host
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key of the state before the first step, then of the state after each step."""
+        return (self.root_key, *(step.key for step in self.steps))
+
+    @property
+    def baseline_index(self) -> int:
+        """The index in ``keys`` of the network before the first step that compresses."""
+        return next((step.index for step in self.steps if step.strategy.compresses), len(self.steps))
+
+    @property
+    def measured_states(self) -> tuple[int, ...]:
+        """The indices in ``keys`` of the states that are measured: after every step, and the baseline."""
+        return tuple(sorted({self.baseline_index, *range(1, len(self.keys))}))
+
+    def measured(self, index: int) -> dict[str, str]:
+        """Return the key of each measurement of the state ``index``, by the metric's name."""
+        return {metric.use: metric_key(self.keys[index], metric, self.host) for metric in self.pipeline.measure}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON data."""
+        return {
+            "name": self.pipeline.name,
+            "model": dict(_canonical(self.pipeline.model)),
+            "inputs": {"shape": list(self.inputs.shape), "num_classes": self.inputs.num_classes, "kind": self.inputs.kind},
+            "root": self.root_key,
+            "steps": [
+                {"index": step.index, "use": step.strategy.use, "key": step.key, "reused": step.reused, "why": step.why}
+                for step in self.steps
+            ],
+        }
+
+
+def make_plan(pipeline: Pipeline, host: Host, store: Store, *, line: Line | None = None, text: str = "", allow_code: bool = False) -> Plan:
+    """Plan a pipeline; raise PipelineError with every problem that the built structure shows.
+
+    Where every step and measurement is finished the structure is not built: it was checked when they ran.
+    """
+    blame = line or _plain_line
+    inputs, resolved = _resolve(pipeline, blame, allow_code=allow_code)
+    plan = _keyed(pipeline.model_copy(update={"model": resolved}), text, inputs, host, store)
+    if not is_finished(plan, store):
+        _check(plan, blame)
+    return plan
+
+
+def is_finished(plan: Plan, store: Store) -> bool:
+    """Tell whether every step and every measurement of the plan is in the store."""
+    wanted = [key for index in plan.measured_states for key in plan.measured(index).values()]
+    return all(step.reused for step in plan.steps) and all(store.measurement(key) is not None for key in wanted)
+
+
+def _resolve(pipeline: Pipeline, line: Line, *, allow_code: bool) -> tuple[Inputs, Architecture]:
+    refused = [
+        line((section,), f"{thing.use!r} runs your own code", "allow it with --allow-code")
+        for section, thing in (("model", pipeline.model), ("data", pipeline.data))
+        if getattr(thing, "needs_code", False) and not allow_code
+    ]
+    if not allow_code:
+        refused += [
+            line(("steps", index), f"{place!r} runs your own code", "allow it with --allow-code")
+            for index, step in enumerate(pipeline.steps)
+            for place in own_code(step)
+        ]
+    if refused:
+        raise PipelineError(refused)
+    try:
+        inputs = pipeline.data.inputs()
+    except DataError as error:
+        raise PipelineError([line(("data",), str(error), "")]) from error
+    try:
+        return inputs, pipeline.model.resolved(inputs, pipeline.timesteps)
+    except InputError as error:
+        raise PipelineError([line(("model",), str(error), "")]) from error
+
+
+def own_code(step: Strategy) -> Iterable[str]:
+    """Return the places of a user's own code that a step's training names."""
+    training = step.training()
+    return [training.loss] if training is not None and ":" in training.loss else []
+
+
+def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Store) -> Plan:
+    root = root_parts(
+        architecture=pipeline.model,
+        data=pipeline.data,
+        encoder=pipeline.encode,
+        timesteps=pipeline.timesteps,
+        seed=pipeline.seed,
+        host=host,
+    )
+    before, steps = key_of(root), []
+    last_root = store.last(f"{pipeline.name}/root")
+    moved = _changed(root, last_root) if last_root else ()
+    for index, step in enumerate(pipeline.steps):
+        parts = step_parts(before, step, host=host, path=REFERENCE_PATH)
+        own = _changed(parts, store.last(f"{pipeline.name}/step-{index}"))
+        changed = tuple(dict.fromkeys((*moved, *(name for name in own if name != "the step before" or not moved)))) if own else ()
+        before = key_of(parts)
+        steps.append(PlannedStep(index, step, before, parts, store.has(before), changed))
+        moved = moved or (("an earlier step",) if changed else ())
+    return Plan(pipeline, text, inputs, key_of(root), root, tuple(steps), host)
+
+
+def _changed(now: dict[str, str], last: dict[str, str] | None) -> tuple[str, ...]:
+    if last is None:
+        return ()
+    return tuple(name for name in sorted({*now, *last}) if now.get(name) != last.get(name))
+
+
+def _check(plan: Plan, line: Line) -> None:
+    from snncompress.network import open_architecture
+
+    pipeline = plan.pipeline
+    try:
+        network = open_architecture(pipeline.model, plan.host, timesteps=pipeline.timesteps, values=False)
+    except InputError as error:
+        raise PipelineError([line(("model",), str(error), "")]) from error
+    problems = [(("encode",), problem) for problem in _check_encoding(plan, network)]
+    state, earlier = set(_first_state(pipeline, network)), []
+    for step in plan.steps:
+        facts = Facts(network.inventory, network.time, plan.inputs, frozenset(state), tuple(earlier))
+        problems += [(("steps", step.index, *problem.where), problem) for problem in step.strategy.check(facts)]
+        state = (state - step.strategy.drops()) | step.strategy.provides()
+        earlier.append(step.strategy)
+    if problems:
+        raise PipelineError([line(where, problem.what, problem.hint) for where, problem in problems])
+
+
+def _check_encoding(plan: Plan, network: Network) -> Sequence[Problem]:
+    encode = plan.pipeline.encode.use
+    if network.time.input == "static" and (plan.inputs.kind == "frames" or encode != "direct"):
+        what = "event frames" if plan.inputs.kind == "frames" else f"what {encode!r} gives"
+        return [Problem((), f"the model takes a still image, not {what}", "use encode: direct and still images, or another model")]
+    if plan.inputs.kind == "frames" and plan.inputs.shape[0] != network.time.T:
+        return [Problem((), f"the data bring {plan.inputs.shape[0]} time steps and the model runs {network.time.T}", f"set timesteps: {plan.inputs.shape[0]}")]
+    return []
+
+
+def _first_state(pipeline: Pipeline, network: Network) -> Iterable[str]:
+    yield "snapshot:init"
+    if pipeline.model.checkpoint_path() is not None or getattr(pipeline.model, "is_trained", False):
+        yield "weights"
+    if network.masks:
+        yield "masks"
+
+
+def _canonical(thing: Any) -> dict[str, Any]:
+    settings: dict[str, Any] = thing.canonical()
+    return settings
+
+
+def _plain_line(where: Where, what: str, hint: str) -> str:
+    path = ".".join(str(part) for part in where)
+    return f"{path}: {what}" + (f"; {hint}" if hint else "")
+

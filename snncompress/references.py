@@ -1,0 +1,101 @@
+"""Models that are not architectures of a library: an artifact folder, and a user's own function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from snncompress.code import import_object
+from snncompress.components import Inputs
+from snncompress.errors import ModelError
+from snncompress.settings import Names, Settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from snncompress.network import Network, Time
+    from snncompress.plugins import Host
+
+PLACE = r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$"
+
+
+class PythonFunction(Settings):
+    """Build a network with your own function (needs ``--allow-code``).
+
+    The function returns a torch module, or a pair of a module and its ``snncompress.Time``. Without a ``Time`` the
+    module must take sequences [T, B, ...] and return [T, B, C].
+    """
+
+    use: Literal["python"] = "python"
+    function: str = Field(pattern=PLACE, description="The function or class, as `MODULE:NAME`.")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments that it is called with.")
+    checkpoint: str | None = Field(None, description="File of trained weights: .safetensors, or a state dict saved by torch.")
+    stem: Names = Field((), description="Globs over the module paths of the stem.")
+    head: Names = Field((), description="Globs over the module paths of the classifier.")
+    needs_code: ClassVar[bool] = True
+    builds_on_meta: ClassVar[bool] = False
+
+    def resolved(self, inputs: Inputs, timesteps: int | None) -> PythonFunction:
+        """Return the settings as they are: the function decides its own sizes."""
+        del inputs, timesteps
+        return self
+
+    def build(self) -> tuple[nn.Module, Time]:
+        """Call the function."""
+        from snncompress.network.time import Time
+
+        made = import_object(self.function)(**self.arguments)
+        module, time = made if isinstance(made, tuple) else (made, Time("multi_step", 4))
+        if not hasattr(module, "named_modules") or not isinstance(time, Time):
+            raise ModelError(f"{self.function!r} must return a torch module, or a pair of a module and a snncompress.Time")
+        return module, time
+
+    def roles(self) -> Mapping[str, Sequence[str]]:
+        """Return the stem and the head that the settings name."""
+        return {"stem": self.stem, "head": self.head}
+
+    def checkpoint_path(self) -> Path | None:
+        """Return the file of trained weights."""
+        return Path(self.checkpoint) if self.checkpoint else None
+
+
+class ArtifactFolder(Settings):
+    """Open the artifact of an earlier run, ``file:FOLDER``."""
+
+    use: Literal["file"] = "file"
+    folder: str = Field(description="The folder that holds network.json and weights.safetensors.")
+    shorthand: ClassVar[str] = "folder"
+    builds_on_meta: ClassVar[bool] = True
+
+    @property
+    def needs_code(self) -> bool:
+        """Whether the artifact's architecture is a user's own function."""
+        file = Path(self.folder) / "network.json"
+        return file.is_file() and json.loads(file.read_text(encoding="utf-8"))["architecture"].get("use") == "python"
+
+    def resolved(self, inputs: Inputs, timesteps: int | None) -> ArtifactFolder:
+        """Return the settings as they are: the artifact knows its sizes."""
+        del inputs, timesteps
+        return self
+
+    def opened(self, host: Host, *, values: bool) -> Network:
+        """Open the artifact with its edits and, if asked, its values."""
+        from snncompress.network.artifact import load_network
+
+        return load_network(Path(self.folder), host, allow_code=True, values=values)
+
+    def build(self) -> tuple[nn.Module, Time]:
+        """Return the artifact's structure; the edits are lost, so ``opened`` is what the core calls."""
+        raise ModelError(f"the artifact {self.folder!r} is opened, not built")
+
+    def roles(self) -> Mapping[str, Sequence[str]]:
+        """Return nothing: the artifact's own architecture names its roles."""
+        return {}
+
+    def checkpoint_path(self) -> Path | None:
+        """Return the artifact folder."""
+        return Path(self.folder)

@@ -1,0 +1,215 @@
+"""Carrying out a plan: reuse what is finished, run the rest, measure, judge budgets, write the run folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snncompress.plan import Plan, PlannedStep, canonical
+from snncompress.record import BudgetRecord, Measurement, Record, StepRecord
+from snncompress.run.environment import environment
+from snncompress.run.watch import Watch
+from snncompress.store import Store, write_aside
+
+if TYPE_CHECKING:
+    from snncompress.measure import DataBench
+    from snncompress.network import Network
+
+
+
+@dataclass
+class Execution:
+    """One run of a plan. Networks and data are opened only when something has to be computed."""
+
+    plan: Plan
+    store: Store
+    output: Path
+    device: str = "cpu"
+    watch: Watch = field(default_factory=Watch)
+
+    def run(self) -> Record:
+        """Carry out the plan and return its record; everything finished is in the store, whatever happens."""
+        self._remember()
+        steps = tuple(self._step(step) for step in self.plan.steps)
+        baseline = self._measured(self.plan.baseline_index)
+        final = self._measured(len(self.plan.steps))
+        record = Record(
+            name=self.plan.pipeline.name,
+            pipeline=self.plan.pipeline.canonical(),
+            environment=environment(self.device, self.plan.host),
+            steps=steps,
+            baseline=baseline,
+            final=final,
+            budget=self._judged(baseline, final),
+            artifact=str(self.output / "final"),
+        )
+        self._write(record)
+        return record
+
+    # ---- steps
+
+    def _step(self, step: PlannedStep) -> StepRecord:
+        with self.store.lock(step.key):
+            reused = self.store.has(step.key)
+            self.watch.step(step.index, len(self.plan.steps), step.strategy.use, "reused" if reused else step.why)
+            if not reused:
+                self._carry_out(step)
+        self.watch.close()
+        info = self.store.info(step.key)
+        return StepRecord(
+            index=step.index,
+            use=step.strategy.use,
+            key=step.key,
+            reused=reused,
+            seconds=info["seconds"],
+            path=info["path"],
+            notes=info["notes"],
+            measurements=self._measured(step.index + 1),
+        )
+
+    def _carry_out(self, step: PlannedStep) -> None:
+        from snncompress.run.generators import derived_seed, seed_everything
+        from snncompress.run.session import StepRun
+
+        before = self._network(step.index)
+        seed = derived_seed(self.plan.pipeline.seed, "step", step.index)
+        earlier = tuple(done.strategy for done in self.plan.steps[: step.index])
+        folder = self.store.work(step.key)
+        path = f"{step.parts['computing path']} {self.device}"
+        _say_if_moved(folder, path, self.watch)
+        run = StepRun(seed=seed, earlier=earlier, bench=self._bench, folder=folder, network=before, watch=self.watch)
+        started = time.monotonic()
+        seed_everything(seed)
+        after: Network = self.plan.host.manager.hook.snncompress_run_step(step=step.strategy, network=before, run=run)
+        proofs = [proof.to_json() for proof in after.proofs[len(before.proofs) :]]
+        info = {
+            "use": step.strategy.use,
+            "parts": step.parts,
+            "path": path,
+            "seconds": round(time.monotonic() - started, 3),
+            "notes": {**run.notes(), **({"proofs": proofs} if proofs else {})},
+        }
+        self._keep(step, after, info)
+
+    def _keep(self, step: PlannedStep, network: Network, info: Mapping[str, Any]) -> None:
+        from snncompress.network import save
+
+        cleared = replace(network, proofs=())
+        self.store.finish(step.key, info, lambda folder: save(cleared, folder, snapshots=True))
+        self._states = {step.index + 1: cleared}
+
+    # ---- states
+
+    @cached_property
+    def _states(self) -> dict[int, Network]:
+        return {}
+
+    def _network(self, index: int) -> Network:
+        if index not in self._states:
+            self._states = {index: self._opened(index)}
+        return self._states[index]
+
+    def _opened(self, index: int) -> Network:
+        from snncompress.network import open_architecture, restore
+        from snncompress.run.generators import derived_seed, seed_everything
+
+        pipeline = self.plan.pipeline
+        seed_everything(derived_seed(pipeline.seed, "model"))
+        network = open_architecture(pipeline.model, self.plan.host, timesteps=pipeline.timesteps).with_snapshot("init")
+        if index:
+            network = restore(self.store.place(self.plan.keys[index]), network.source, self.plan.host)
+        network.module.to(self.device)
+        return network.with_probe(self._probe(network))
+
+    def _probe(self, network: Network, size: int = 64) -> Any:
+        x_B, _ = next(iter(self._bench.batches("train")))
+        return self._bench.encode(network, x_B[:size], self._bench.generator())
+
+    @cached_property
+    def _bench(self) -> DataBench:
+        from snncompress.measure import DataBench
+
+        pipeline = self.plan.pipeline
+        return DataBench(pipeline.data.load(pipeline.seed), pipeline.encode, pipeline.seed, device=self.device)
+
+    # ---- measurements
+
+    def _measured(self, index: int) -> dict[str, Measurement]:
+        if index not in self.plan.measured_states:
+            return {}
+        found: dict[str, Measurement] = {}
+        keys = self.plan.measured(index)
+        for metric in self.plan.pipeline.measure:
+            values = self.store.measurement(keys[metric.use])
+            if values is None:
+                values = dict(metric.measure(self._network(index), self._bench))
+                self.store.keep_measurement(keys[metric.use], values)
+            found |= values
+        return found
+
+    def _judged(self, baseline: Mapping[str, Measurement], final: Mapping[str, Measurement]) -> tuple[BudgetRecord, ...]:
+        return tuple(_judge(budget, baseline[budget.metric].value, final[budget.metric].value) for budget in self.plan.pipeline.budget)
+
+    # ---- the run folder
+
+    def _remember(self) -> None:
+        name = self.plan.pipeline.name
+        self.store.remember(f"{name}/root", self.plan.root_parts)
+        for step in self.plan.steps:
+            self.store.remember(f"{name}/step-{step.index}", step.parts)
+
+    def _write(self, record: Record) -> None:
+        self.output.mkdir(parents=True, exist_ok=True)
+        last = self.store.place(self.plan.keys[-1])
+        write_aside(self.output / "final", lambda folder: copy_artifact(last, folder))
+        (self.output / "pipeline.yaml").write_text(self.plan.text, encoding="utf-8")
+        (self.output / "plan.json").write_text(json.dumps(self.plan.to_json(), indent=2) + "\n", encoding="utf-8")
+        record.write(self.output / "record.json")
+        for exporter in self.plan.pipeline.export:
+            self._export(exporter)
+        for reporter in self.plan.pipeline.report:
+            (self.output / reporter.file_name).write_text(reporter.render(record), encoding="utf-8")
+
+
+    def _export(self, exporter: Exporter) -> None:
+        folder = self.output / "export" / exporter.use
+        key = canonical([self.plan.keys[-1], exporter.canonical()])
+        mark = folder / ".key"
+        if mark.is_file() and mark.read_text(encoding="utf-8") == key:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        exporter.export(self._network(len(self.plan.steps)), folder)
+        mark.write_text(key, encoding="utf-8")
+
+
+def copy_artifact(place: Path, folder: Path) -> None:
+    """Copy the artifact of a stored step, without its snapshots."""
+    description = json.loads((place / "network.json").read_text(encoding="utf-8")) | {"snapshots": []}
+    (folder / "network.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    (folder / "weights.safetensors").write_bytes((place / "weights.safetensors").read_bytes())
+
+
+def _judge(budget: Any, baseline: float | None, final: float | None) -> BudgetRecord:
+    name, number = budget.limit
+    met = baseline is not None and final is not None and budget.met(baseline=baseline, final=final)
+    return BudgetRecord(metric=budget.metric, limit=f"{name} {number:g}", value=final, met=met)
+
+
+def _say_if_moved(folder: Path, path: str, watch: Watch) -> None:
+    import torch
+
+    now = {"path": path, "threads": torch.get_num_threads()}
+    file = folder / "machine.json"
+    if file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if before != now:
+            torch.set_num_threads(before["threads"])
+            watch.line(f"  resuming a step begun with {before['threads']} threads on {before['path']}; on another machine the last bits may differ")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(now) + "\n", encoding="utf-8")

@@ -1,0 +1,61 @@
+"""Optimisers and schedules, both timm's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from snncompress.errors import InputError, did_you_mean
+from snncompress.network import Network
+from snncompress.training import Training
+
+
+def make_optimizer(network: Network, training: Training) -> torch.optim.Optimizer:
+    """Return a new optimiser over the trainable parameters.
+
+    Weight decay is applied to synaptic weights alone. Groups that modules declare come first, with their own settings.
+    """
+    from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
+
+    if training.optimizer not in (known := list_optimizers()):
+        raise InputError(f"unknown optimizer {training.optimizer!r}; {did_you_mean(training.optimizer, known)}")
+    momentum = {} if training.momentum is None else {"momentum": training.momentum}
+    if momentum and not get_optimizer_info(training.optimizer).has_momentum:
+        raise InputError(f"optimizer {training.optimizer!r} has no momentum; leave out `momentum`, or choose sgd")
+    made: torch.optim.Optimizer = create_optimizer_v2(
+        parameter_groups(network, training.weight_decay),
+        opt=training.optimizer,
+        lr=training.lr,
+        weight_decay=0.0,
+        **momentum,
+    )
+    return made
+
+
+def parameter_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
+    """Return the declared groups, then synaptic weights with decay, then everything else without."""
+    declared = network.parameter_groups()
+    taken = {id(value) for group in declared for value in group["params"]}
+    decayed_names = set(network.inventory.weights(("synapse",)))
+    free = [(name, value) for name, value in network.module.named_parameters() if value.requires_grad and id(value) not in taken]
+    decayed = [value for name, value in free if name in decayed_names]
+    plain = [value for name, value in free if name not in decayed_names]
+    groups = [*declared, {"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def make_scheduler(optimizer: torch.optim.Optimizer, training: Training, *, num_epochs: int, steps_per_epoch: int) -> Any:
+    """Return timm's scheduler for ``training``, updated at every optimiser step by ``step_update(number)``."""
+    from timm.scheduler.cosine_lr import CosineLRScheduler
+    from timm.scheduler.step_lr import StepLRScheduler
+
+    warmup = {
+        "warmup_t": round(training.warmup_epochs * steps_per_epoch),
+        "warmup_lr_init": 0.0 if training.warmup_epochs else training.lr,
+        "t_in_epochs": False,
+    }
+    if training.schedule == "cosine":
+        return CosineLRScheduler(optimizer, t_initial=max(1, num_epochs * steps_per_epoch), **warmup)
+    rate = 1.0 if training.schedule == "constant" else 0.1
+    return StepLRScheduler(optimizer, decay_t=round(training.decay_epochs * steps_per_epoch), decay_rate=rate, **warmup)

@@ -1,0 +1,113 @@
+"""What a step may ask of the run that carries it out (the ``Run`` protocol)."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snncompress.errors import StepError
+from snncompress.measure import DataBench
+from snncompress.network import Network, restore, save
+from snncompress.run.generators import generator_states, restore_generators
+from snncompress.run.training import train
+from snncompress.run.watch import Watch
+from snncompress.store import write_aside
+from snncompress.strategy import Strategy
+from snncompress.training import Training
+
+_GENERATORS = "generators.pt"
+
+
+class StepRun:
+    """Carry out one step in its work folder: train with checkpoints, remember stages, take notes."""
+
+    def __init__(
+        self, *, seed: int, earlier: tuple[Strategy, ...], bench: DataBench, folder: Path, network: Network, watch: Watch
+    ) -> None:
+        self.seed = seed
+        self.earlier = earlier
+        self._bench = bench
+        self._folder = folder
+        self._before = network
+        self._watch = watch
+        self._labels: set[str] = set()
+        self._notes: dict[str, Any] = {}
+
+    def expect(self, num_epochs: int) -> None:
+        """Say how many epochs this step trains in all."""
+        self._watch.expect(num_epochs)
+
+    def train(
+        self,
+        network: Network,
+        training: Training,
+        *,
+        label: str,
+        snapshots: Sequence[int] = (),
+        loss: Callable[..., Tensor] | None = None,
+        start_epoch: int = 0,
+    ) -> Network:
+        """Train a copy of ``network``; see the protocol."""
+        folder = self._claim(label)
+        started = time.monotonic()
+        trained, history = train(
+            network,
+            training,
+            bench=self._bench,
+            folder=folder,
+            label=label,
+            watch=self._watch,
+            snapshots=snapshots,
+            loss=loss,
+            start_epoch=start_epoch,
+        )
+        known = self._notes.setdefault("training", {})
+        known[label] = {"epochs": history, "seconds": round(time.monotonic() - started, 3)}
+        return trained
+
+    def stage(self, label: str, work: Callable[[], Network]) -> Network:
+        """Return ``work()``, or what it returned before an interruption."""
+        folder = self._claim(label)
+        done = folder.with_name(folder.name + ".done")
+        if (done / _GENERATORS).is_file():
+            kept = torch.load(done / _GENERATORS, weights_only=True)
+            restore_generators(kept["generators"])
+            self._notes = kept["notes"]
+            self._labels.update(kept["labels"])
+            self._watch.skip(kept["epochs"])
+            return replace(restore(done, self._before.source, self._before.host), probe=self._before.probe)
+        network = work()
+        kept = {
+            "generators": generator_states(),
+            "notes": self._notes,
+            "labels": sorted(self._labels),
+            "epochs": self._watch.num_done,
+        }
+        write_aside(done, lambda place: (save(network, place, snapshots=True), torch.save(kept, place / _GENERATORS)))
+        shutil.rmtree(folder, ignore_errors=True)
+        return network
+
+    def note(self, name: str, value: Any) -> None:
+        """Put a JSON value into the record of this step."""
+        self._notes[name] = value
+
+    def notes(self) -> dict[str, Any]:
+        """Return the notes written so far."""
+        return self._notes
+
+    def progress(self, text: str) -> None:
+        """Show one line of progress."""
+        self._watch.line(text)
+
+    def _claim(self, label: str) -> Path:
+        if label in self._labels:
+            raise StepError(f"the label {label!r} is used twice in one step; give each training and stage a label of its own")
+        self._labels.add(label)
+        return self._folder / label

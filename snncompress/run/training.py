@@ -1,0 +1,193 @@
+"""The resumable training loop: every epoch is a checkpoint, and a resumed training ends bit-equal."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from snncompress.errors import StepError
+from snncompress.measure import DataBench, loader_of, predict
+from snncompress.network import Network, Output
+from snncompress.run.generators import generator_states, restore_generators
+from snncompress.run.losses import Loss, loss_of
+from snncompress.run.optimizers import make_optimizer, make_scheduler
+from snncompress.run.watch import Watch
+from snncompress.training import Training
+
+_CHECKPOINT = "training.pt"
+
+
+@dataclass
+class Progress:
+    """What a training has reached: everything that its checkpoint holds besides weights and optimiser."""
+
+    epoch: int = 0
+    history: list[dict[str, float | None]] = field(default_factory=list)
+    snapshots: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+
+
+def train(
+    network: Network,
+    training: Training,
+    *,
+    bench: DataBench,
+    folder: Path,
+    label: str,
+    watch: Watch,
+    snapshots: Sequence[int] = (),
+    loss: Callable[..., Tensor] | None = None,
+    start_epoch: int = 0,
+) -> tuple[Network, list[dict[str, float | None]]]:
+    """Train a copy of ``network`` and return it with the history of its epochs.
+
+    ``folder`` holds the checkpoint; if one is there, training goes on behind it. Masks hold throughout.
+    """
+    session = _Session(network.copy(), training, bench, loss or loss_of(training), start_epoch)
+    progress = session.resume(folder / _CHECKPOINT)
+    watch.resumed(progress.epoch)
+    if not progress.epoch and 0 in snapshots:
+        progress.snapshots["epoch-0"] = _weights(session.network)
+    with session.network.hold_masks(session.optimizer):
+        while progress.epoch < training.epochs:
+            progress = session.epoch(progress, snapshots)
+            session.write(folder / _CHECKPOINT, progress)
+            watch.epoch(label, progress.epoch, training.epochs, _spoken(progress.history[-1]))
+    session.network.reset()
+    trained = session.network
+    return replace(trained, snapshots={**trained.snapshots, **progress.snapshots}), progress.history
+
+
+class _Session:
+    """One training with its optimiser, schedule and loader."""
+
+    def __init__(self, network: Network, training: Training, bench: DataBench, loss: Loss, start_epoch: int) -> None:
+        self.network = network
+        self.training = training
+        self.bench = bench
+        self.loss = loss
+        self.loader = loader_of(bench.data.train, training.batch_size, shuffle=True)
+        self.start = start_epoch * len(self.loader)
+        self.accelerator = _accelerator(bench.device, training.precision)
+        network.module.to(self.accelerator.device)
+        self.optimizer = make_optimizer(network, training)
+        self.scheduler = make_scheduler(
+            self.optimizer, training, num_epochs=start_epoch + training.epochs, steps_per_epoch=len(self.loader)
+        )
+
+    def epoch(self, progress: Progress, snapshots: Sequence[int]) -> Progress:
+        started = time.monotonic()
+        loss = self._pass(self.start + progress.epoch * len(self.loader))
+        number = progress.epoch + 1
+        accuracy = predict(self.network, self.bench, "validation").accuracy if len(self.bench.data.validation) else None
+        entry = {"epoch": number, "loss": loss, "validation_accuracy": accuracy, "seconds": round(time.monotonic() - started, 3)}
+        kept = {**progress.snapshots, **({f"epoch-{number}": _weights(self.network)} if number in snapshots else {})}
+        return Progress(number, [*progress.history, entry], kept)
+
+    def _pass(self, first_update: int) -> float:
+        network, total, count = self.network, 0.0, 0
+        network.module.train()
+        network.reset()
+        generator = torch.Generator().manual_seed(int(torch.randint(2**62, (1,))))
+        for number, (x_B, y_B) in enumerate(self.loader):
+            self.scheduler.step_update(first_update + number + 1)
+            labels_B = torch.as_tensor(y_B).to(self.accelerator.device)
+            with self.accelerator.autocast():
+                output = network.forward(self.bench.encode(network, x_B, generator).to(self.accelerator.device))
+            loss = self.loss(_in_float32(output), labels_B)
+            auxiliary = network.auxiliary_loss()
+            self._update(loss if auxiliary is None else loss + auxiliary)
+            network.reset()
+            value = float(loss.detach())
+            if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - not a number
+                raise StepError(f"the loss is {value} at batch {number + 1} of {len(self.loader)}; lower lr, or set clip_gradient")
+            total, count = total + value * len(labels_B), count + len(labels_B)
+        return total / max(1, count)
+
+    def _update(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        if self.training.clip_gradient is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.module.parameters(), self.training.clip_gradient)
+        self.optimizer.step()
+
+    def resume(self, file: Path) -> Progress:
+        if not file.is_file():
+            return Progress()
+        state: dict[str, Any] = torch.load(file, map_location=self.accelerator.device, weights_only=True)
+        self.network.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        restore_generators(_on_cpu(state["generators"]))
+        for generator, kept in zip(_loader_generators(self.loader), state["loader"], strict=True):
+            generator.set_state(kept.cpu())
+        return Progress(state["epoch"], state["history"], _on_cpu(state["snapshots"]))
+
+    def write(self, file: Path, progress: Progress) -> None:
+        state = {
+            "epoch": progress.epoch,
+            "history": progress.history,
+            "snapshots": progress.snapshots,
+            "module": self.network.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generators": generator_states(),
+            "loader": [generator.get_state() for generator in _loader_generators(self.loader)],
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_suffix(".aside")
+        with aside.open("wb") as opened:
+            torch.save(state, opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        aside.replace(file)
+
+
+def _accelerator(device: str, precision: str) -> Any:
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - it is global and refuses another precision
+    mixed = {"float32": "no", "bfloat16": "bf16"}[precision]
+    return Accelerator(cpu=device == "cpu", mixed_precision=mixed)
+
+
+def _in_float32(output: Output) -> Output:
+    membranes = None if output.membranes is None else _lifted(output.membranes)
+    return replace(output, logits=_lifted(output.logits), membranes=membranes)
+
+
+def _lifted(value: Tensor) -> Tensor:
+    return value.float() if value.dtype is torch.bfloat16 else value
+
+
+def _weights(network: Network) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in network.tensors.items()}
+
+
+def _loader_generators(loader: DataLoader[Any]) -> list[torch.Generator]:
+    """Return the generators of a loader that are not the global one (a user's own loader may have some)."""
+    owners = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None), loader.dataset)
+    found = [owner.generator for owner in owners if isinstance(getattr(owner, "generator", None), torch.Generator)]
+    return list({id(generator): generator for generator in found}.values())
+
+
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_on_cpu(item) for item in value)
+    return value
+
+
+def _spoken(entry: dict[str, float | None]) -> str:
+    accuracy = entry["validation_accuracy"]
+    shown = "" if accuracy is None else f", validation accuracy {accuracy:.3f}"
+    return f"loss {entry['loss']:.4f}{shown}"

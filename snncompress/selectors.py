@@ -1,0 +1,121 @@
+"""The one grammar by which strategies pick layers.
+
+A selector is a list of terms. A term is
+
+- a role: ``synapse``, ``neuron``, ``norm``, ``stem``, ``head``, ``attention``, ``mlp``, ``attention.qk``, ``attention.v``;
+- ``type:Conv2d``: the class of a module;
+- anything else: a glob over module paths, ``blocks.*.mlp.*`` (``*`` crosses dots);
+- any of these behind ``!``: taken away from what the terms before it picked.
+
+A term picks modules; a module picked by a role or a glob brings the modules below it along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import prod
+
+from snncompress.errors import near
+
+ROLES = ("synapse", "neuron", "norm", "stem", "head", "attention", "attention.qk", "attention.v", "mlp")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Describe one module to selectors: its path, class name and roles."""
+
+    path: str
+    type: str
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """Name a term that picked nothing, and names near it."""
+
+    term: str
+    near: tuple[str, ...]
+
+
+def select(terms: Sequence[str], parts: Iterable[Part]) -> tuple[frozenset[str], tuple[Unmatched, ...]]:
+    """Return the paths that ``terms`` pick, and the terms that matched nothing."""
+    known = tuple(parts)
+    picked: set[str] = set()
+    unmatched: list[Unmatched] = []
+    for position, term in enumerate(terms):
+        remove = term.startswith("!")
+        hits = _matches(term.removeprefix("!"), known)
+        if not hits:
+            unmatched.append(Unmatched(term, _near_names(term.removeprefix("!"), known)))
+        if remove and position == 0:
+            picked.update(part.path for part in known)
+        picked = picked - hits if remove else picked | hits
+    return frozenset(picked), tuple(unmatched)
+
+
+def assign_roles(paths: Mapping[str, str], globs: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
+    """Give each module path the roles whose globs match it or one of its ancestors."""
+    return {
+        path: frozenset(role for role, patterns in globs.items() if any(_covers(pattern, path) for pattern in patterns))
+        for path in paths
+    }
+
+
+def _matches(term: str, parts: Sequence[Part]) -> set[str]:
+    if term.startswith("type:"):
+        return {part.path for part in parts if fnmatchcase(part.type, term.removeprefix("type:"))}
+    if term in ROLES:
+        return {part.path for part in parts if any(role == term or role.startswith(term + ".") for role in part.roles)}
+    return {part.path for part in parts if _covers(term, part.path)}
+
+
+def _covers(pattern: str, path: str) -> bool:
+    pieces = path.split(".")
+    return any(fnmatchcase(".".join(pieces[: end + 1]), pattern) for end in range(len(pieces)))
+
+
+def _near_names(term: str, parts: Sequence[Part]) -> tuple[str, ...]:
+    if term.startswith("type:"):
+        return tuple(f"type:{name}" for name in near(term.removeprefix("type:"), {part.type for part in parts}))
+    return tuple(near(term, {part.path for part in parts if part.path} | set(ROLES)))
+
+
+@dataclass(frozen=True)
+class TensorPart:
+    """Describe one parameter: its full name, the path of its module, and its shape."""
+
+    name: str
+    module: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """List the modules and parameters of a network, for selectors, without torch."""
+
+    parts: tuple[Part, ...]
+    tensors: tuple[TensorPart, ...]
+
+    def select(self, terms: Sequence[str]) -> frozenset[str]:
+        """Return the paths of the modules that ``terms`` pick."""
+        return select(terms, self.parts)[0]
+
+    def unmatched(self, terms: Sequence[str]) -> tuple[Unmatched, ...]:
+        """Return the terms that pick nothing, with near names."""
+        return select(terms, self.parts)[1]
+
+    def weights(self, terms: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of the synaptic weights (two dimensions or more) in the modules that ``terms`` pick."""
+        picked = self.select(terms)
+        synapses = {part.path for part in self.parts if "synapse" in part.roles}
+        return tuple(
+            tensor.name
+            for tensor in self.tensors
+            if tensor.module in picked and tensor.module in synapses and len(tensor.shape) > 1
+        )
+
+    def num_parameters(self) -> int:
+        """Return the number of parameters."""
+        return sum(prod(tensor.shape) for tensor in self.tensors)

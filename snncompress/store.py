@@ -1,0 +1,100 @@
+"""The step store: one folder per key, written aside and renamed, shared by every pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from snncompress.record import Measurement
+
+_INFO = "step.json"
+
+
+class Store:
+    """Keep finished steps, measurements, and what an interrupted step has reached."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def place(self, key: str) -> Path:
+        """Return the folder of a key, whether it is there or not."""
+        return self.folder / key[:2] / key
+
+    def has(self, key: str) -> bool:
+        """Tell whether a step is finished."""
+        return (self.place(key) / _INFO).is_file()
+
+    def info(self, key: str) -> dict[str, Any]:
+        """Return what was kept about a finished step: notes, seconds, parts of the key."""
+        found: dict[str, Any] = json.loads((self.place(key) / _INFO).read_text(encoding="utf-8"))
+        return found
+
+    def finish(self, key: str, info: Mapping[str, Any], write: Callable[[Path], object]) -> None:
+        """Keep a finished step: ``write`` fills a folder aside, which then takes its place; its work folder goes."""
+        write_aside(self.place(key), lambda folder: (write(folder), _write_json(folder / _INFO, info)))
+        shutil.rmtree(self.work(key), ignore_errors=True)
+
+    def work(self, key: str) -> Path:
+        """Return the folder in which an unfinished step keeps its checkpoints."""
+        return self.place(key).with_suffix(".work")
+
+    def measurement(self, key: str) -> dict[str, Measurement] | None:
+        """Return a measurement by its own key, if it has been made."""
+        file = self._measurement_file(key)
+        if not file.is_file():
+            return None
+        return {name: Measurement.model_validate(data) for name, data in json.loads(file.read_text(encoding="utf-8")).items()}
+
+    def keep_measurement(self, key: str, values: Mapping[str, Measurement]) -> None:
+        """Keep a measurement under its own key."""
+        file = self._measurement_file(key)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_suffix(f".{os.getpid()}")
+        _write_json(aside, {name: value.model_dump(mode="json") for name, value in values.items()})
+        aside.replace(file)
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Let one process at a time work on a key."""
+        self.place(key).parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.place(key).with_suffix(".lock")):
+            yield
+
+    def last(self, place: str) -> dict[str, str] | None:
+        """Return the parts of the key that was last planned at a place (a pipeline's name and a step's number)."""
+        file = self.folder / "last" / f"{place}.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+    def remember(self, place: str, parts: Mapping[str, str]) -> None:
+        """Remember the parts of the key that was run at a place, so that the next plan can say what changed."""
+        file = self.folder / "last" / f"{place}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_json(file, parts)
+
+    def _measurement_file(self, key: str) -> Path:
+        return self.folder / "measurements" / key[:2] / f"{key}.json"
+
+
+def write_aside(place: Path, write: Callable[[Path], object]) -> None:
+    """Fill a folder beside ``place`` and rename it into place, so that a half-written one is never seen."""
+    aside = place.with_name(f"{place.name}.aside-{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    write(aside)
+    for file in aside.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+    shutil.rmtree(place, ignore_errors=True)
+    aside.rename(place)
+
+
+def _write_json(file: Path, data: Any) -> None:
+    file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

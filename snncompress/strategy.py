@@ -1,0 +1,157 @@
+"""What a compression strategy is, and what it may ask of the plan and of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from snncompress.selectors import Inventory
+from snncompress.settings import Settings
+from snncompress.training import Training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from snncompress.components import Inputs
+    from snncompress.network import Network, Time
+
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Say what is wrong with a setting, where, and how to mend it.
+
+    ``where`` is relative to the thing that is checked: ``("rewind_to",)`` inside a step.
+    """
+
+    where: Where
+    what: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the plan knows before anything runs.
+
+    ``state`` holds what the network will have when the step starts: ``weights`` (they are trained),
+    ``snapshot:NAME``, ``masks``. ``earlier`` are the steps before this one.
+    """
+
+    inventory: Inventory
+    time: Time
+    inputs: Inputs
+    state: frozenset[str]
+    earlier: tuple[Strategy, ...] = ()
+
+    def check_selector(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
+        """Return a problem for each term that matches nothing, or one if no weight is picked."""
+        problems = [
+            Problem((where,), f"selector {bad.term!r} matches nothing", f"near: {', '.join(bad.near)}" if bad.near else "see `snncompress inspect`")
+            for bad in self.inventory.unmatched(terms)
+        ]
+        if not problems and not self.inventory.weights(terms):
+            problems.append(Problem((where,), f"selector {list(terms)!r} picks no synaptic weight", "try 'synapse'"))
+        return problems
+
+    def check_training(self, training: Training, *, where: tuple[str, ...] = ()) -> list[Problem]:
+        """Return a problem if the loss reads membranes that the network does not record."""
+        if training.loss != "membrane_cross_entropy" or "membranes" in self.time.records:
+            return []
+        hint = "choose another loss, or declare the network's `records`"
+        return [Problem((*where, "loss"), "this network records no membranes", hint)]
+
+    def check_state(self, *needed: str, where: str, hint: str) -> list[Problem]:
+        """Return a problem for each thing in ``needed`` that no earlier step provides."""
+        return [
+            Problem((where,), f"needs {_spoken(need)}, which no earlier step provides", hint)
+            for need in needed
+            if need not in self.state
+        ]
+
+
+def _spoken(need: str) -> str:
+    kind, _, name = need.partition(":")
+    return {"weights": "trained weights", "masks": "masks"}.get(kind, f"the {kind} {name!r}")
+
+
+class Strategy(Settings):
+    """Base of every step: frozen settings with ``check()`` and ``apply()``.
+
+    A subclass adds ``use: Literal["family.method"] = "family.method"`` and its settings.
+    """
+
+    use: str
+
+    compresses: ClassVar[bool] = False
+    """Whether the network is smaller or cheaper afterwards; the baseline is measured before the first such step."""
+
+    def provides(self) -> frozenset[str]:
+        """Return what a network has after this step: ``weights``, ``masks``, ``snapshot:NAME``."""
+        return frozenset()
+
+    def drops(self) -> frozenset[str]:
+        """Return what a network loses in this step; everything else is preserved."""
+        return frozenset()
+
+    def training(self) -> Training | None:
+        """Return the training settings that later steps take over where they give none."""
+        return None
+
+    def check(self, facts: Facts) -> Iterable[Problem]:
+        """Return what is wrong with these settings for this network; called before anything runs."""
+        del facts
+        return ()
+
+    def apply(self, network: Network, run: Run) -> Network:
+        """Return the network after this step; never change ``network`` in place."""
+        raise TypeError(f"{type(self).__name__} must define apply()")
+
+
+class Run(Protocol):
+    """What a step may ask of the run that carries it out."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of this step, derived from the pipeline's seed and the step's position."""
+
+    @property
+    def earlier(self) -> tuple[Strategy, ...]:
+        """The steps before this one."""
+
+    def expect(self, num_epochs: int) -> None:
+        """Say how many epochs this step trains in all, so that progress can show the time left."""
+
+    def train(
+        self,
+        network: Network,
+        training: Training,
+        *,
+        label: str,
+        snapshots: Sequence[int] = (),
+        loss: Callable[..., Tensor] | None = None,
+        start_epoch: int = 0,
+    ) -> Network:
+        """Train a copy of ``network`` with a new optimiser; masks hold, every epoch is a checkpoint.
+
+        Args:
+            network: what to train.
+            training: epochs, optimiser, schedule, loss.
+            label: name of this training within the step, unique there; progress shows it.
+            snapshots: epochs after which the weights are kept as ``epoch-N``; 0 is before the first.
+            loss: a function (output, labels_B) that takes the place of ``training.loss``.
+            start_epoch: epochs that count as done for the learning-rate schedule.
+        """
+
+    def stage(self, label: str, work: Callable[[], Network]) -> Network:
+        """Return ``work()``, or what it returned before an interruption; labels are unique in a step."""
+
+    def note(self, name: str, value: Any) -> None:
+        """Put a JSON value under ``name`` into the record of this step."""
+
+    def notes(self) -> dict[str, Any]:
+        """Return the notes written so far."""
+
+    def progress(self, text: str) -> None:
+        """Show one line of progress."""

@@ -1,0 +1,42 @@
+"""Settings of the training loop, shared by every strategy that trains."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from snncompress.settings import Count, Number, Settings
+
+Loss = Annotated[
+    str,
+    Field(
+        pattern=r"^(cross_entropy|membrane_cross_entropy|tet|spike_count_mse|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="`cross_entropy` on the mean output over time, `membrane_cross_entropy` on the membranes of the last "
+        "layer at every step, `tet` (cross entropy at every step), `spike_count_mse`, or your own `MODULE:FUNCTION`, "
+        "called as function(output, labels_B).",
+    ),
+]
+
+
+class Training(Settings):
+    """Say how weights are trained: epochs, optimiser, schedule, loss.
+
+    Optimisers and schedulers are timm's, by the names that timm gives them.
+    """
+
+    epochs: Count = Field(description="Passes over the training data.")
+    batch_size: Annotated[int, Field(ge=1)] = Field(50, description="Samples in one optimiser step.")
+    optimizer: str = Field("adamw", description="Name of a timm optimiser: adamw, sgd, lamb, ...")
+    lr: Annotated[Number, Field(gt=0)] = Field(2e-3, description="Learning rate at the end of the warm-up.")
+    momentum: Annotated[Number, Field(ge=0, lt=1)] | None = Field(
+        None, description="Momentum of optimisers that have one (sgd, rmsprop, ...); their own default if null."
+    )
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(0.01, description="Weight decay; not applied to norms, biases and neurons.")
+    schedule: Literal["cosine", "constant", "step"] = Field("cosine", description="How the learning rate falls, at every optimiser step.")
+    warmup_epochs: Annotated[Number, Field(ge=0)] = Field(1, description="Epochs over which the learning rate rises from zero.")
+    decay_epochs: Annotated[Number, Field(gt=0)] = Field(30, description="Epochs between two decays by ten (`schedule: step`).")
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = Field(0.0, description="Label smoothing of the cross entropies.")
+    clip_gradient: Annotated[Number, Field(gt=0)] | None = Field(None, description="Largest norm of the gradient; none if null.")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="Precision of the forward pass (accelerate).")
+    loss: Loss = "cross_entropy"

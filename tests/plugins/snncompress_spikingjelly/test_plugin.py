@@ -1,0 +1,31 @@
+"""What the plugin registers, and that registering imports no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import snncompress_spikingjelly
+from snncompress_spikingjelly.backend import SpikingJellyBackend
+
+PROGRAM = """
+import sys, snncompress_spikingjelly as plugin
+names = [kind.model_fields["use"].default for kind in plugin.snncompress_architectures()]
+plugin.snncompress_backends()
+assert not {"torch", "spikingjelly"} & set(sys.modules)
+print(",".join(names))
+"""
+
+
+def test_registration_imports_no_torch():
+    printed = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True).stdout
+    assert printed.strip().split(",")[0] == "spikingjelly.spikformer"
+
+
+def test_the_backend_is_where_the_hook_says():
+    (name, place), *others = snncompress_spikingjelly.snncompress_backends().items()
+    assert not others
+    assert (name, place) == (
+        SpikingJellyBackend.name,
+        f"{SpikingJellyBackend.__module__}:{SpikingJellyBackend.__name__}",
+    )
