@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,10 +52,14 @@ def place_of(thing: Any) -> str:
     """Return the ``MODULE:NAME`` under which another process finds a function or class; raise ModelError if none does."""
     module_name, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", "")
     if not module_name or not name or "<" in name:
-        raise ModelError(f"{name or thing!r} is defined inside a function, so no other process can import it; move it to the top level of a module")
+        raise ModelError(
+            f"{name or thing!r} is defined inside a function, so no other process can import it; move it to the top level of a module"
+        )
     if module_name == "__main__":
         if not main_name():
-            raise ModelError(f"{name!r} was typed into an interactive session, so no other process can import it; put it into a file")
+            raise ModelError(
+                f"{name!r} was typed into an interactive session, so no other process can import it; put it into a file"
+            )
         module_name = main_name()
     return f"{module_name}:{name}"
 
@@ -68,7 +71,7 @@ def main_name() -> str:
 
 
 def _look_in_working_directory() -> None:
-    here = os.getcwd()
+    here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
 

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from snncompress.components import Architecture, Backend, Dataset, Encoder, Exporter, Metric, ModuleBuilder, Reporter
+    from snncompress.components import (
+        Architecture,
+        Dataset,
+        Encoder,
+        Exporter,
+        Metric,
+        Reporter,
+    )
     from snncompress.network import Network
     from snncompress.strategy import Run, Strategy
 

@@ -152,7 +152,7 @@ class Host:
         if not self.faults:
             return ""
         names = ", ".join(sorted({repr(fault.plugin) for fault in self.faults}))
-        return f"; a plugin that failed to load may have provided it ({names}: see `snncompress plugins`)"
+        return f" (or a plugin that failed to load provides it: {names}, see `snncompress plugins`)"
 
     def _import(self, kind: str, name: str) -> Any:
         place = self.catalogue[kind][name]

@@ -26,14 +26,19 @@ PLACE = r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$"
 class PythonFunction(Settings):
     """Build a network with your own function (needs ``--allow-code``).
 
-    The function returns a torch module, or a pair of a module and its ``snncompress.Time``. Without a ``Time`` the
-    module must take sequences [T, B, ...] and return [T, B, C].
+    The function returns a torch module, or a pair of a module and its ``snncompress.Time``. Without a ``Time``, there or
+    in ``time``, the module must take sequences [T, B, ...] and return [T, B, C].
     """
 
     use: Literal["python"] = "python"
     function: str = Field(pattern=PLACE, description="The function or class, as `MODULE:NAME`.")
     arguments: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments that it is called with.")
-    checkpoint: str | None = Field(None, description="File of trained weights: .safetensors, or a state dict saved by torch.")
+    checkpoint: str | None = Field(
+        None, description="File of trained weights: .safetensors, or a state dict saved by torch."
+    )
+    time: dict[str, Any] | None = Field(
+        None, description="How the network runs in time, as `snncompress.Time`: runner, T, output, input, records, attribute, settable."
+    )
     stem: Names = Field((), description="Globs over the module paths of the stem.")
     head: Names = Field((), description="Globs over the module paths of the classifier.")
     needs_code: ClassVar[bool] = True
@@ -50,8 +55,12 @@ class PythonFunction(Settings):
 
         made = import_object(self.function)(**self.arguments)
         module, time = made if isinstance(made, tuple) else (made, Time("multi_step", 4))
+        if self.time is not None:
+            time = Time.from_json(self.time)
         if not hasattr(module, "named_modules") or not isinstance(time, Time):
-            raise ModelError(f"{self.function!r} must return a torch module, or a pair of a module and a snncompress.Time")
+            raise ModelError(
+                f"{self.function!r} must return a torch module, or a pair of a module and a snncompress.Time"
+            )
         return module, time
 
     def roles(self) -> Mapping[str, Sequence[str]]:

@@ -38,7 +38,12 @@ class Store:
 
     def finish(self, key: str, info: Mapping[str, Any], write: Callable[[Path], object]) -> None:
         """Keep a finished step: ``write`` fills a folder aside, which then takes its place; its work folder goes."""
-        write_aside(self.place(key), lambda folder: (write(folder), _write_json(folder / _INFO, info)))
+
+        def fill(folder: Path) -> None:
+            write(folder)
+            _write_json(folder / _INFO, info)
+
+        write_aside(self.place(key), fill)
         shutil.rmtree(self.work(key), ignore_errors=True)
 
     def work(self, key: str) -> Path:
@@ -50,7 +55,10 @@ class Store:
         file = self._measurement_file(key)
         if not file.is_file():
             return None
-        return {name: Measurement.model_validate(data) for name, data in json.loads(file.read_text(encoding="utf-8")).items()}
+        return {
+            name: Measurement.model_validate(data)
+            for name, data in json.loads(file.read_text(encoding="utf-8")).items()
+        }
 
     def keep_measurement(self, key: str, values: Mapping[str, Measurement]) -> None:
         """Keep a measurement under its own key."""

@@ -48,7 +48,11 @@ class Facts:
     def check_selector(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
         """Return a problem for each term that matches nothing, or one if no weight is picked."""
         problems = [
-            Problem((where,), f"selector {bad.term!r} matches nothing", f"near: {', '.join(bad.near)}" if bad.near else "see `snncompress inspect`")
+            Problem(
+                (where,),
+                f"selector {bad.term!r} matches nothing",
+                f"near: {', '.join(bad.near)}" if bad.near else "see `snncompress inspect`",
+            )
             for bad in self.inventory.unmatched(terms)
         ]
         if not problems and not self.inventory.weights(terms):
@@ -106,6 +110,7 @@ class Strategy(Settings):
 
     def apply(self, network: Network, run: Run) -> Network:
         """Return the network after this step; never change ``network`` in place."""
+        del network, run
         raise TypeError(f"{type(self).__name__} must define apply()")
 
 

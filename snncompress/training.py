@@ -32,11 +32,25 @@ class Training(Settings):
     momentum: Annotated[Number, Field(ge=0, lt=1)] | None = Field(
         None, description="Momentum of optimisers that have one (sgd, rmsprop, ...); their own default if null."
     )
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(0.01, description="Weight decay; not applied to norms, biases and neurons.")
-    schedule: Literal["cosine", "constant", "step"] = Field("cosine", description="How the learning rate falls, at every optimiser step.")
-    warmup_epochs: Annotated[Number, Field(ge=0)] = Field(1, description="Epochs over which the learning rate rises from zero.")
-    decay_epochs: Annotated[Number, Field(gt=0)] = Field(30, description="Epochs between two decays by ten (`schedule: step`).")
-    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = Field(0.0, description="Label smoothing of the cross entropies.")
-    clip_gradient: Annotated[Number, Field(gt=0)] | None = Field(None, description="Largest norm of the gradient; none if null.")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="Precision of the forward pass (accelerate).")
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(
+        0.01, description="Weight decay; not applied to norms, biases and neurons."
+    )
+    schedule: Literal["cosine", "constant", "step"] = Field(
+        "cosine", description="How the learning rate falls, at every optimiser step."
+    )
+    warmup_epochs: Annotated[Number, Field(ge=0)] = Field(
+        1, description="Epochs over which the learning rate rises from zero."
+    )
+    decay_epochs: Annotated[Number, Field(gt=0)] = Field(
+        30, description="Epochs between two decays by ten (`schedule: step`)."
+    )
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        0.0, description="Label smoothing of the cross entropies."
+    )
+    clip_gradient: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="Largest norm of the gradient; none if null."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Precision of the forward pass (accelerate)."
+    )
     loss: Loss = "cross_entropy"

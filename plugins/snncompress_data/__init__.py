@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snncompress import hookimpl
-
 from snncompress_data.archive import NumpyArchive
 from snncompress_data.digits import Digits
 from snncompress_data.encoders import DirectEncoder, LatencyEncoder, PoissonEncoder

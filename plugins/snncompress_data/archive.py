@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-from snncompress import Count, Data, DataError, Inputs, Settings
 
+from snncompress import Count, Data, DataError, Inputs, Settings
 from snncompress_data.fields import HeldOut, num_held_out
 from snncompress_data.files import content_hash, existing
 

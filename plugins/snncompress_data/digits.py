@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
+
 from snncompress import Data, DataError, Inputs, Settings
 
 if TYPE_CHECKING:

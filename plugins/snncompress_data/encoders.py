@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
+
 from snncompress import DataError, Number, Settings
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-from snncompress import Count, Data, DataError, Inputs, Settings
 
+from snncompress import Count, Data, DataError, Inputs, Settings
 from snncompress_data.fields import HeldOut, Size, num_held_out
 from snncompress_data.files import did_you_mean, existing
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
+
 from snncompress import DataError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from snncompress import DataError
 
+from snncompress import DataError
 from snncompress_data.files import did_you_mean
 from snncompress_data.samples import checked_labels
 

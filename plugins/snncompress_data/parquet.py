@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
-from snncompress import Count, Data, DataError, Inputs, Names, Settings
 
+from snncompress import Count, Data, DataError, Inputs, Names, Settings
 from snncompress_data.fields import HeldOut, PositiveValues, Size, Values, num_held_out
 from snncompress_data.files import content_hash, matching
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-from snncompress import DataError
 from torch.utils.data import Dataset
+
+from snncompress import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

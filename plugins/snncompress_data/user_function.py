@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
-from snncompress import Count, Data, DataError, Inputs, Settings
 
+from snncompress import Count, Data, DataError, Inputs, Settings
 from snncompress_data.fields import Shape
 from snncompress_data.files import did_you_mean
 

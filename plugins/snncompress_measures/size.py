@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -55,8 +55,14 @@ class Sparsity(Settings):
         selected = [named[name] for name in network.inventory.weights(self.select)]
         over = ", ".join(self.select)
         return {
-            "sparsity": Measurement(value=_zero_part(selected), unit="1", how=f"zeros among the weights of two or more dimensions in: {over}"),
-            "sparsity_all": Measurement(value=_zero_part(list(named.values())), unit="1", how="zeros among all parameters"),
+            "sparsity": Measurement(
+                value=_zero_part(selected),
+                unit="1",
+                how=f"zeros among the weights of two or more dimensions in: {over}",
+            ),
+            "sparsity_all": Measurement(
+                value=_zero_part(list(named.values())), unit="1", how="zeros among all parameters"
+            ),
         }
 
 
@@ -79,6 +85,6 @@ class Size(Settings):
         return {"bytes": Measurement(value=size, unit="bytes", how="weights.safetensors of the artifact")}
 
 
-def _zero_part(values: list[Tensor]) -> float:
+def _zero_part(values: Sequence[Tensor]) -> float:
     total = sum(value.numel() for value in values)
     return sum(int((value == 0).sum()) for value in values) / max(1, total)

@@ -26,8 +26,12 @@ class MagnitudePruning(Strategy):
 
     use: Literal["prune.l1"] = "prune.l1"
     fraction: Fraction = Field(description="Part of the selected weights that are left to remove.")
-    scope: Literal["matrix", "global"] = Field("matrix", description="Remove that part of each matrix, or of all of them together.")
-    select: Names | None = Field(None, description="Selector of layers; by default all synapses but the stem and the head.")
+    scope: Literal["matrix", "global"] = Field(
+        "matrix", description="Remove that part of each matrix, or of all of them together."
+    )
+    select: Names | None = Field(
+        None, description="Selector of layers; by default all synapses but the stem and the head."
+    )
     finetune: Training | None = Field(None, description="Training under the fixed masks afterwards; none if null.")
     compresses: ClassVar[bool] = True
 
@@ -42,7 +46,9 @@ class MagnitudePruning(Strategy):
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a selector that picks nothing, and a network that has not been trained."""
         yield from facts.check_selector(self.select or block_terms(facts.inventory))
-        yield from facts.check_state("weights", where="use", hint="put a train step before it, or give the model a checkpoint")
+        yield from facts.check_state(
+            "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
+        )
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
 

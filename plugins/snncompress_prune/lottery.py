@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -31,7 +32,9 @@ class Lottery(Strategy):
     """
 
     use: Literal["prune.lottery"] = "prune.lottery"
-    fraction_per_round: Annotated[Number, Field(gt=0, lt=1)] = Field(0.25, description="Part of the surviving weights that each round removes.")
+    fraction_per_round: Annotated[Number, Field(gt=0, lt=1)] = Field(
+        0.25, description="Part of the surviving weights that each round removes."
+    )
     rounds: Count = Field(description="Rounds of pruning, rewinding and training.")
     rewind_to: str = Field(
         "init",
@@ -40,10 +43,15 @@ class Lottery(Strategy):
     )
     rewind_statistics: bool = Field(True, description="Whether running means and variances of norms go back too.")
     epochs: Count | None = Field(
-        None, description="Epochs of training in each round; by default those of the earlier training behind the rewinding point."
+        None,
+        description="Epochs of training in each round; by default those of the earlier training behind the rewinding point.",
     )
-    retrain: Training | None = Field(None, description="Settings of the training in each round; by default those of the last step that trained.")
-    scope: Literal["global", "matrix"] = Field("global", description="Compare the weights of all layers, or those of each matrix.")
+    retrain: Training | None = Field(
+        None, description="Settings of the training in each round; by default those of the last step that trained."
+    )
+    scope: Literal["global", "matrix"] = Field(
+        "global", description="Compare the weights of all layers, or those of each matrix."
+    )
     select: Names = Field(("synapse",), description="Selector of layers; by default every synaptic weight.")
     compresses: ClassVar[bool] = True
 
@@ -58,17 +66,27 @@ class Lottery(Strategy):
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a snapshot that nobody keeps, an untrained network, and no epochs to train."""
         yield from facts.check_selector(self.select)
-        yield from facts.check_state("weights", where="use", hint="put a train step before it, or give the model a checkpoint")
+        yield from facts.check_state(
+            "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
+        )
         if self.rewind_to.startswith(_CHECKPOINT):
             file = Path(self.rewind_to.removeprefix(_CHECKPOINT))
             if not file.is_file():
-                yield Problem(("rewind_to",), f"checkpoint {str(file)!r} does not exist", "give the path of a state dict")
+                yield Problem(
+                    ("rewind_to",), f"checkpoint {str(file)!r} does not exist", "give the path of a state dict"
+                )
         else:
             number = self.rewind_to.removeprefix("epoch-")
             hint = f"add `snapshots: [{number}]` to an earlier train step" if number.isdigit() else ""
             yield from facts.check_state(f"snapshot:{self.rewind_to}", where="rewind_to", hint=hint)
-        if self.epochs is None and self.retrain is None and not _epochs_behind(last_training(facts.earlier), self._start_epoch):
-            yield Problem(("epochs",), "there is no earlier training to take the number of epochs from", "give `epochs`")
+        if (
+            self.epochs is None
+            and self.retrain is None
+            and not _epochs_behind(last_training(facts.earlier), self._start_epoch)
+        ):
+            yield Problem(
+                ("epochs",), "there is no earlier training to take the number of epochs from", "give `epochs`"
+            )
         if self.retrain is not None:
             yield from facts.check_training(self.retrain, where=("retrain",))
 
@@ -78,7 +96,8 @@ class Lottery(Strategy):
         run.expect(self.rounds * training.epochs)
         target = self._rewind_target(network)
         for number in range(1, self.rounds + 1):
-            network = run.stage(f"round-{number}", lambda network=network, number=number: self._round(network, target, training, number, run))
+            work = partial(self._round, network, target, training, number, run)
+            network = run.stage(f"round-{number}", work)
         return network
 
     def _round(self, network: Network, target: dict[str, Tensor], training: Training, number: int, run: Run) -> Network:

@@ -13,7 +13,9 @@ def num_removed(fraction: float, count: int) -> int:
     return round(fraction * count)
 
 
-def prune_smallest(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], fraction: float, *, scope: str) -> dict[str, Tensor]:
+def prune_smallest(
+    scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], fraction: float, *, scope: str
+) -> dict[str, Tensor]:
     """Return masks in which a further ``fraction`` of the survivors is gone, those with the smallest scores.
 
     Args:

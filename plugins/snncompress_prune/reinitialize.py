@@ -24,8 +24,12 @@ class Reinitialize(Strategy):
     """
 
     use: Literal["prune.reinitialize"] = "prune.reinitialize"
-    epochs: Count | None = Field(None, description="Epochs of training; by default those of the last step that trained.")
-    retrain: Training | None = Field(None, description="Settings of the training; by default those of the last step that trained.")
+    epochs: Count | None = Field(
+        None, description="Epochs of training; by default those of the last step that trained."
+    )
+    retrain: Training | None = Field(
+        None, description="Settings of the training; by default those of the last step that trained."
+    )
     compresses: ClassVar[bool] = True
 
     def training(self) -> Training | None:
@@ -36,7 +40,9 @@ class Reinitialize(Strategy):
         """Find a network without masks, and no epochs to train."""
         yield from facts.check_state("masks", where="use", hint="put prune.lottery or prune.l1 before it")
         if self.epochs is None and self.retrain is None and last_training(facts.earlier) is None:
-            yield Problem(("epochs",), "there is no earlier training to take the number of epochs from", "give `epochs`")
+            yield Problem(
+                ("epochs",), "there is no earlier training to take the number of epochs from", "give `epochs`"
+            )
 
     def apply(self, network: Network, run: Run) -> Network:
         """Draw fresh weights under the masks and train them."""

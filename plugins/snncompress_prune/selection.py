@@ -36,7 +36,9 @@ def density(network: Network, terms: Sequence[str]) -> dict[str, Any]:
     """Return how many of the weights that ``terms`` pick are left."""
     names = network.inventory.weights(terms)
     total = sum(network.tensors[name].numel() for name in names)
-    left = sum(int(network.masks[name].sum()) if name in network.masks else network.tensors[name].numel() for name in names)
+    left = sum(
+        int(network.masks[name].sum()) if name in network.masks else network.tensors[name].numel() for name in names
+    )
     return {"weights": total, "remaining": left, "sparsity": 1 - left / total}
 
 

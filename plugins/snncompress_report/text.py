@@ -22,14 +22,20 @@ class Text(Settings):
 def _lines(record: Record) -> Iterator[str]:
     yield f"{record.name}: {len(record.steps)} step(s), {sum(step.seconds for step in record.steps):.0f} s of work"
     yield ""
-    yield from _table(["step", "use", "seconds", "reused", *_names(record)], [_row(record, index) for index in range(len(record.steps))])
+    yield from _table(
+        ["step", "use", "seconds", "reused", *_names(record)],
+        [_row(record, index) for index in range(len(record.steps))],
+    )
     yield ""
     yield from _table(["value", "baseline", "final", "unit"], [_compared(name, record) for name in record.final])
     if record.budget:
         yield ""
         yield from _table(
             ["budget", "limit", "value", "met"],
-            [[entry.metric, entry.limit, _number(entry.value), "yes" if entry.met else "NO"] for entry in record.budget],
+            [
+                [entry.metric, entry.limit, _number(entry.value), "yes" if entry.met else "NO"]
+                for entry in record.budget
+            ],
         )
     yield ""
     yield "A masked network is smaller on disk and sparser; on a CPU or GPU it runs no faster."

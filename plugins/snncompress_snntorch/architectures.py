@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
 from snncompress import Count, ModelError, Number, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from snncompress import Inputs, Time
     from torch import nn
+
+    from snncompress import Inputs, Time
 
 DEFAULT_TIMESTEPS = 4
 
@@ -111,7 +113,6 @@ class ConvNet(Settings):
             ModelError: while a size is open.
         """
         from snncompress import Time
-
         from snncompress_snntorch.networks import convnet
 
         if self.in_channels is None or self.num_classes is None or self.image_size is None or self.timesteps is None:

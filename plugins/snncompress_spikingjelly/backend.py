@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from snncompress import ModelError
 from spikingjelly.activation_based import base, neuron
 from torch import Tensor, nn
 
+from snncompress import ModelError
 from snncompress_spikingjelly.step_modes import mismatch, step_modes
 
 if TYPE_CHECKING:

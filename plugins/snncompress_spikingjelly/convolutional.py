@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
-from snncompress import Count
 
+from snncompress import Count
 from snncompress_spikingjelly.sizes import MultiStepNetwork, as_tuple
 
 if TYPE_CHECKING:

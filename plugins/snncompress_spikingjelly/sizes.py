@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError
+
 from snncompress import Count, ModelError, Number, Settings
 
 if TYPE_CHECKING:
-    from snncompress import Inputs, Time
     from torch import nn
+
+    from snncompress import Inputs, Time
 
 DEFAULT_TIMESTEPS = 4
 
@@ -101,7 +103,6 @@ class MultiStepNetwork(Settings):
             ModelError: while a size is open.
         """
         from snncompress import Time
-
         from snncompress_spikingjelly.tuning import tune
 
         sizes = self._sizes()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
-from snncompress import Count, Number
 
+from snncompress import Count, Number
 from snncompress_spikingjelly.sizes import MultiStepNetwork, Stages
 
 if TYPE_CHECKING:

@@ -21,7 +21,10 @@ class Train(Strategy, Training):
     """
 
     use: Literal["train"] = "train"
-    snapshots: Counts = Field((), description="Epochs after which the weights are kept as `epoch-N`, for a lottery to rewind to; 0 is the start.")
+    snapshots: Counts = Field(
+        (),
+        description="Epochs after which the weights are kept as `epoch-N`, for a lottery to rewind to; 0 is the start.",
+    )
 
     def training(self) -> Training:
         """Return the settings of the training loop alone."""

@@ -22,4 +22,5 @@ def command(file: str, overrides: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         print_json(source.pipeline.canonical())
     else:
-        click.echo(f"{source.name}: valid; {len(source.pipeline.steps)} steps")
+        count = len(source.pipeline.steps)
+        click.echo(f"{source.name}: valid, {count} step{'s' if count > 1 else ''}")

@@ -51,7 +51,9 @@ def encode(encoder: Encoder, network: Network, x_B: Tensor, kind: str, generator
         return frames
     if network.time.input == "static":
         if encoder.use != "direct":
-            raise ModelError(f"this network takes a still image, which the encoder {encoder.use!r} cannot give; use direct")
+            raise ModelError(
+                f"this network takes a still image, which the encoder {encoder.use!r} cannot give; use direct"
+            )
         return x_B
     return encoder.encode(x_B, network.time.T, generator)
 

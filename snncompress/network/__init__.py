@@ -1,9 +1,10 @@
 """The value passed between steps: networks, edits, masks, proofs, artifacts."""
 
 from snncompress.network.artifact import load, load_network, read_description, restore, save
+from snncompress.network.checkpoint import read_checkpoint
 from snncompress.network.edits import Cut, Edit, Replace, Size, Slice, Spikes, Timesteps, edit_from_json
 from snncompress.network.network import Network
-from snncompress.network.opening import declare, open_architecture, read_checkpoint
+from snncompress.network.opening import declare, open_architecture
 from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners
 from snncompress.network.proof import Proof, prove, spike_trains

@@ -105,7 +105,9 @@ def read_description(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ArtifactError(f"{str(file)!r} is damaged: {error}") from error
     if description.get("version") != VERSION:
-        raise ArtifactError(f"{str(file)!r} has version {description.get('version')!r}; this snncompress reads version {VERSION}")
+        raise ArtifactError(
+            f"{str(file)!r} has version {description.get('version')!r}; this snncompress reads version {VERSION}"
+        )
     return description
 
 
@@ -113,13 +115,19 @@ def _architecture(reference: Mapping[str, Any], host: Host, folder: Path, *, all
     known = host.catalogue["architectures"]
     name = reference["use"]
     if name not in known:
-        raise ArtifactError(f"{str(folder)!r} needs the architecture {name!r}, which no plugin provides; {did_you_mean(name, known)}{host.excuse()}")
+        raise ArtifactError(
+            f"{str(folder)!r} needs the architecture {name!r}, which no plugin provides; {did_you_mean(name, known)}{host.excuse()}"
+        )
     try:
         architecture = known[name].model_validate_json(json.dumps(reference))
     except ValidationError as error:
-        raise ArtifactError(f"{str(folder)!r}: the settings of {name!r} do not fit the installed plugin: {error.errors()[0]['msg']}") from error
+        raise ArtifactError(
+            f"{str(folder)!r}: the settings of {name!r} do not fit the installed plugin: {error.errors()[0]['msg']}"
+        ) from error
     if architecture.needs_code and not allow_code:
-        raise ArtifactError(f"{str(folder)!r} is built by your own code ({architecture.function!r}); allow it with allow_code=True or --allow-code")
+        raise ArtifactError(
+            f"{str(folder)!r} is built by your own code ({architecture.function!r}); allow it with allow_code=True or --allow-code"
+        )
     return architecture
 
 
@@ -159,4 +167,6 @@ def _unpack(bits: Tensor, shape: list[int]) -> Tensor:
 def _require_same(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], folder: Path) -> None:
     if different := sorted(set(wanted) ^ set(found)):
         side = "lacks" if different[0] in wanted else "has an unknown"
-        raise ArtifactError(f"{str(folder)!r} does not fit its own description: {WEIGHTS} {side} tensor {different[0]!r}")
+        raise ArtifactError(
+            f"{str(folder)!r} does not fit its own description: {WEIGHTS} {side} tensor {different[0]!r}"
+        )

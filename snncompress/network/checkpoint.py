@@ -30,7 +30,9 @@ def read_checkpoint(file: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tenso
         raise ModelError(f"checkpoint {str(file)!r} {'; it '.join(parts)}")
     for name, value in stripped.items():
         if value.shape != wanted[name].shape:
-            raise ModelError(f"checkpoint {str(file)!r}: {name!r} has shape {list(value.shape)}, the network {list(wanted[name].shape)}")
+            raise ModelError(
+                f"checkpoint {str(file)!r}: {name!r} has shape {list(value.shape)}, the network {list(wanted[name].shape)}"
+            )
     return stripped
 
 
@@ -43,7 +45,9 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
     try:
         read: Any = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise ModelError(f"checkpoint {str(file)!r} cannot be read as plain tensors; save the state dict: torch.save(module.state_dict(), ...)") from error
+        raise ModelError(
+            f"checkpoint {str(file)!r} cannot be read as plain tensors; save the state dict: torch.save(module.state_dict(), ...)"
+        ) from error
     for key in _NESTED:
         if isinstance(read, dict) and isinstance(read.get(key), dict):
             read = read[key]

@@ -22,10 +22,12 @@ def inventory_of(root: nn.Module, globs: Mapping[str, Sequence[str]], owners: Ow
     named = assign_roles({path: type(module).__name__ for path, module in modules.items()}, globs)
     stateful = {item.path: item.is_neuron for item in owners.owned}
     parts = tuple(
-        Part(path, type(module).__name__, named[path] | _roles(module, stateful.get(path))) for path, module in modules.items()
+        Part(path, type(module).__name__, named[path] | _roles(module, stateful.get(path)))
+        for path, module in modules.items()
     )
     tensors = tuple(
-        TensorPart(name, name.rpartition(".")[0], tuple(value.shape)) for name, value in root.named_parameters(remove_duplicate=True)
+        TensorPart(name, name.rpartition(".")[0], tuple(value.shape))
+        for name, value in root.named_parameters(remove_duplicate=True)
     )
     return Inventory(parts, tensors)
 

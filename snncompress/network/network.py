@@ -122,7 +122,7 @@ class Network:
         """
         network = self
         for edit in edits:
-            changed = network._edited_once(edit)  # noqa: SLF001 - our own class
+            changed = network._edited_once(edit)
             network = changed._proved(network, edit, probe if probe is not None else self.probe)  # noqa: SLF001 - our own class
         return network
 
@@ -133,7 +133,10 @@ class Network:
         now = changed.tensors
         known = set(self.tensors)
         snapshots = {
-            name: {**{new: value.detach().clone() for new, value in now.items() if new not in known}, **survivors(old, [edit], now)}
+            name: {
+                **{new: value.detach().clone() for new, value in now.items() if new not in known},
+                **survivors(old, [edit], now),
+            }
             for name, old in self.snapshots.items()
         }
         return replace(changed, masks=survivors(self.masks, [edit], now), snapshots=snapshots)
@@ -172,7 +175,9 @@ class Network:
         module, time = self.source.initialised()
         for edit in self.edits:
             module, time = edit.replay(module, time, self.host)
-        return self.with_weights({name: value for name, value in module.state_dict().items() if isinstance(value, Tensor)})
+        return self.with_weights(
+            {name: value for name, value in module.state_dict().items() if isinstance(value, Tensor)}
+        )
 
     def read_checkpoint(self, file: Path) -> dict[str, Tensor]:
         """Read a state dict that fits this network; raise ModelError if it does not."""
@@ -232,7 +237,9 @@ class Network:
         return [group for groups in self._declared("parameter_groups") for group in groups()]
 
     def _declared(self, name: str) -> list[Callable[[], Any]]:
-        return [getattr(module, name) for module in self.module.modules() if callable(getattr(type(module), name, None))]
+        return [
+            getattr(module, name) for module in self.module.modules() if callable(getattr(type(module), name, None))
+        ]
 
 
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -21,7 +21,9 @@ from snncompress.network.time import Time
 from snncompress.plugins import Host, guarded
 
 
-def open_architecture(architecture: Architecture, host: Host, *, timesteps: int | None = None, values: bool = True) -> Network:
+def open_architecture(
+    architecture: Architecture, host: Host, *, timesteps: int | None = None, values: bool = True
+) -> Network:
     """Build a network and, unless ``values`` is false, load its checkpoint or artifact.
 
     Without values the network stands on the meta device where its library can build there.
@@ -67,7 +69,14 @@ def declare(
     host = host or Host.from_environment()
     maker = build if build is not None else type(module)
     place = maker if isinstance(maker, str) else place_of(maker)
-    reference = {"use": "python", "function": place, "arguments": dict(arguments or {}), "stem": list(stem), "head": list(head)}
+    reference = {
+        "use": "python",
+        "time": time.to_json(),
+        "function": place,
+        "arguments": dict(arguments or {}),
+        "stem": list(stem),
+        "head": list(head),
+    }
     network = Network(module, time, InHand(module, time, reference, {"stem": stem, "head": head}), host)
     network.reset()
     _require_rebuildable(network, import_object(place) if isinstance(maker, str) else maker, dict(arguments or {}))

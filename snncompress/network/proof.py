@@ -53,7 +53,9 @@ def spike_trains(network: Network, x: Tensor) -> tuple[Output, dict[str, Tensor]
     calls: dict[str, list[Tensor]] = {}
     with ExitStack() as stack, torch.no_grad():
         for neuron in network.neurons:
-            stack.callback(neuron.module.register_forward_hook(_recorder(neuron.path, neuron.backend.spikes, calls)).remove)
+            stack.callback(
+                neuron.module.register_forward_hook(_recorder(neuron.path, neuron.backend.spikes, calls)).remove
+            )
         was_training = network.module.training
         network.module.eval()
         network.reset()
@@ -93,14 +95,18 @@ def masked_like(network: Network, edit: Slice) -> dict[str, Tensor]:
     return cleared
 
 
-def _compare_float64(reference: Network, after: Network, kept: Mapping[str, Any], probe: Tensor) -> tuple[int, int, float]:
+def _compare_float64(
+    reference: Network, after: Network, kept: Mapping[str, Any], probe: Tensor
+) -> tuple[int, int, float]:
     generator_state = torch.get_rng_state()
     expected, expected_spikes = spike_trains(reference.in_float64(), probe.double())
     torch.set_rng_state(generator_state)
     found, found_spikes = spike_trains(after.in_float64(), probe.double())
     num_spikes = sum(int((value != 0).sum()) for value in found_spikes.values())
     if not num_spikes:
-        raise ProofError("no neuron fires on the probe batch, so nothing can be proved; train the network or calibrate its norms first")
+        raise ProofError(
+            "no neuron fires on the probe batch, so nothing can be proved; train the network or calibrate its norms first"
+        )
     for path, spikes in found_spikes.items():
         _require_equal(path, _kept(expected_spikes, kept, path), spikes)
     difference = float((expected.logits - found.logits).abs().max())
@@ -113,9 +119,14 @@ def _require_equal(path: str, expected: Tensor | None, found: Tensor) -> None:
     if expected is None:
         raise ProofError(f"layer {path!r} fires only after the edit")
     if expected.shape != found.shape:
-        raise ProofError(f"layer {path!r} emits {list(found.shape)} after the edit and {list(expected.shape)} before it; the edit must say how its spikes shrink")
+        raise ProofError(
+            f"layer {path!r} emits {list(found.shape)} after the edit and {list(expected.shape)} before it; "
+            "the edit must say how its spikes shrink"
+        )
     if differing := int((expected != found).sum()):
-        raise ProofError(f"the first differing layer is {path!r}: {differing} of {found.numel()} outputs differ in float64")
+        raise ProofError(
+            f"the first differing layer is {path!r}: {differing} of {found.numel()} outputs differ in float64"
+        )
 
 
 def _kept(spikes: Mapping[str, Tensor], kept: Mapping[str, Any], path: str) -> Tensor | None:
@@ -138,7 +149,9 @@ def _require_live_norms(module: nn.Module) -> None:
     for path, norm in module.named_modules():
         seen = getattr(norm, "num_batches_tracked", None)
         if isinstance(seen, Tensor) and not int(seen):
-            raise ProofError(f"norm {path!r} has seen no data, so nothing can be proved; train the network or calibrate its norms first")
+            raise ProofError(
+                f"norm {path!r} has seen no data, so nothing can be proved; train the network or calibrate its norms first"
+            )
 
 
 def _recorder(path: str, spikes: Any, calls: dict[str, list[Tensor]]) -> Any:

@@ -41,7 +41,9 @@ class Time:
         if self.runner == "none" and (self.T, self.input, self.output) != (1, "static", "averaged"):
             raise ModelError("runner 'none' is an ANN: T is 1, input 'static' and output 'averaged'")
         if self.runner == "inside" and self.input == "static" and self.settable and not self.attribute:
-            raise ModelError("a loop inside forward over a static input needs `attribute`, the place of its number of steps; or settable=False")
+            raise ModelError(
+                "a loop inside forward over a static input needs `attribute`, the place of its number of steps; or settable=False"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the declaration as JSON data."""
@@ -50,4 +52,7 @@ class Time:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Time:
         """Return the declaration that ``to_json`` wrote."""
-        return cls(**{**data, "records": tuple(data["records"])})
+        try:
+            return cls(**{**data, "records": tuple(data.get("records", ("output",)))})
+        except TypeError as error:
+            raise ModelError(f"time: {error}; known: {', '.join(cls.__dataclass_fields__)}") from error

@@ -56,7 +56,8 @@ class _Translator:
         for depth, piece in enumerate(error["loc"]):
             is_last = depth + 1 == len(error["loc"])
             is_tag = kind_at(where) is not None and _child(value, "use") == piece and error["loc"][:depth] == where
-            if is_tag or not (_holds(value, piece) or (is_last and error["type"] == "missing")):
+            is_missing = (is_last and error["type"] == "missing") or (not where and piece in self._model.model_fields)
+            if is_tag or not (_holds(value, piece) or is_missing):
                 continue
             where, value = (*where, piece), _child(value, piece)
         return where

@@ -161,7 +161,7 @@ def _check(tree: Tree, host: Host) -> tuple[Pipeline | None, list[Problem]]:
 def _as_written(problem: Problem, tree: Tree) -> Problem:
     """Blame the short form itself where a component is given as text and has no ``use``."""
     *outer, last = problem.where or ("",)
-    is_short = last == "use" and tuple(outer) in tree.marks and tree.is_text(tuple(outer))
+    is_short = last == "use" and (tuple(outer) not in tree.marks or tree.is_text(tuple(outer)))
     return replace(problem, where=tuple(outer)) if is_short else problem
 
 

@@ -22,7 +22,7 @@ def spoken(error: Mapping[str, Any]) -> Words:
         return f"should be {_SHOULD_BE[kind]}, not {kind_of(value)}", _mend(kind, value)
     if kind in _BOUNDS:
         phrase, name = _BOUNDS[kind]
-        return f"should be {phrase} {context[name]}, not {kind_of(value)}", ""
+        return f"should be {phrase} {_plain(context[name])}, not {kind_of(value)}", ""
     if kind in _SPECIAL:
         return _SPECIAL[kind](value, context)
     text = str(error["msg"]).removeprefix("Input ").rstrip(".")
@@ -48,6 +48,10 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
     "multiple_of": ("a multiple of", "multiple_of"),
 }
+
+
+def _plain(bound: Any) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
 
 
 def _mend(kind: str, value: Any) -> str:

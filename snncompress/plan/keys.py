@@ -48,7 +48,14 @@ def content_hash(path: Path | None) -> str:
 
 
 def root_parts(
-    *, architecture: Any, data: Any, encoder: Any, timesteps: int | None, seed: int, host: Host, content: str | None = None
+    *,
+    architecture: Any,
+    data: Any,
+    encoder: Any,
+    timesteps: int | None,
+    seed: int,
+    host: Host,
+    content: str | None = None,
 ) -> dict[str, str]:
     """Return the parts of the root key; ``content`` is the hash of a module in hand."""
     settings = architecture.canonical()
@@ -68,11 +75,10 @@ def root_parts(
 def step_parts(before: str, step: Any, *, host: Host, path: str) -> dict[str, str]:
     """Return the parts of a step's key."""
     parts = {f"setting {name}": canonical(value) for name, value in step.canonical().items()}
-    losses = [place for place in _places(step.canonical())]
     return {
         "the step before": before,
         **parts,
-        "code": "".join(source_hash(place) for place in losses),
+        "code": "".join(source_hash(place) for place in _places(step.canonical())),
         "versions": canonical(versions(host) | plugin_versions(host, step)),
         "computing path": path,
     }
@@ -80,7 +86,9 @@ def step_parts(before: str, step: Any, *, host: Host, path: str) -> dict[str, st
 
 def metric_key(state: str, metric: Any, host: Host) -> str:
     """Return the key of one measurement of one state."""
-    return key_of({"state": state, "metric": canonical(metric.canonical()), "versions": canonical(plugin_versions(host, metric))})
+    return key_of(
+        {"state": state, "metric": canonical(metric.canonical()), "versions": canonical(plugin_versions(host, metric))}
+    )
 
 
 @cache
@@ -163,5 +171,9 @@ def _places(data: Any) -> list[str]:
         return [place for value in data.values() for place in _places(value)]
     if isinstance(data, list):
         return [place for value in data for place in _places(value)]
-    is_place = isinstance(data, str) and ":" in data and all(piece.isidentifier() for piece in data.replace(":", ".").split("."))
+    is_place = (
+        isinstance(data, str)
+        and ":" in data
+        and all(piece.isidentifier() for piece in data.replace(":", ".").split("."))
+    )
     return [data] if is_place else []

@@ -80,7 +80,11 @@ class Plan:
         return {
             "name": self.pipeline.name,
             "model": dict(_canonical(self.pipeline.model)),
-            "inputs": {"shape": list(self.inputs.shape), "num_classes": self.inputs.num_classes, "kind": self.inputs.kind},
+            "inputs": {
+                "shape": list(self.inputs.shape),
+                "num_classes": self.inputs.num_classes,
+                "kind": self.inputs.kind,
+            },
             "root": self.root_key,
             "steps": [
                 {"index": step.index, "use": step.strategy.use, "key": step.key, "reused": step.reused, "why": step.why}
@@ -89,7 +93,9 @@ class Plan:
         }
 
 
-def make_plan(pipeline: Pipeline, host: Host, store: Store, *, line: Line | None = None, text: str = "", allow_code: bool = False) -> Plan:
+def make_plan(
+    pipeline: Pipeline, host: Host, store: Store, *, line: Line | None = None, text: str = "", allow_code: bool = False
+) -> Plan:
     """Plan a pipeline; raise PipelineError with every problem that the built structure shows.
 
     Where every step and measurement is finished the structure is not built: it was checked when they ran.
@@ -153,7 +159,11 @@ def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Sto
     for index, step in enumerate(pipeline.steps):
         parts = step_parts(before, step, host=host, path=REFERENCE_PATH)
         own = _changed(parts, store.last(f"{pipeline.name}/step-{index}"))
-        changed = tuple(dict.fromkeys((*moved, *(name for name in own if name != "the step before" or not moved)))) if own else ()
+        changed = (
+            tuple(dict.fromkeys((*moved, *(name for name in own if name != "the step before" or not moved))))
+            if own
+            else ()
+        )
         before = key_of(parts)
         steps.append(PlannedStep(index, step, before, parts, store.has(before), changed))
         moved = moved or (("an earlier step",) if changed else ())
@@ -174,8 +184,9 @@ def _check(plan: Plan, line: Line) -> None:
         network = open_architecture(pipeline.model, plan.host, timesteps=pipeline.timesteps, values=False)
     except InputError as error:
         raise PipelineError([line(("model",), str(error), "")]) from error
-    problems = [(("encode",), problem) for problem in _check_encoding(plan, network)]
-    state, earlier = set(_first_state(pipeline, network)), []
+    problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
+    state = set(_first_state(pipeline, network))
+    earlier: list[Strategy] = []
     for step in plan.steps:
         facts = Facts(network.inventory, network.time, plan.inputs, frozenset(state), tuple(earlier))
         problems += [(("steps", step.index, *problem.where), problem) for problem in step.strategy.check(facts)]
@@ -189,9 +200,21 @@ def _check_encoding(plan: Plan, network: Network) -> Sequence[Problem]:
     encode = plan.pipeline.encode.use
     if network.time.input == "static" and (plan.inputs.kind == "frames" or encode != "direct"):
         what = "event frames" if plan.inputs.kind == "frames" else f"what {encode!r} gives"
-        return [Problem((), f"the model takes a still image, not {what}", "use encode: direct and still images, or another model")]
+        return [
+            Problem(
+                (),
+                f"the model takes a still image, not {what}",
+                "use encode: direct and still images, or another model",
+            )
+        ]
     if plan.inputs.kind == "frames" and plan.inputs.shape[0] != network.time.T:
-        return [Problem((), f"the data bring {plan.inputs.shape[0]} time steps and the model runs {network.time.T}", f"set timesteps: {plan.inputs.shape[0]}")]
+        return [
+            Problem(
+                (),
+                f"the data bring {plan.inputs.shape[0]} time steps and the model runs {network.time.T}",
+                f"set timesteps: {plan.inputs.shape[0]}",
+            )
+        ]
     return []
 
 
@@ -211,4 +234,3 @@ def _canonical(thing: Any) -> dict[str, Any]:
 def _plain_line(where: Where, what: str, hint: str) -> str:
     path = ".".join(str(part) for part in where)
     return f"{path}: {what}" + (f"; {hint}" if hint else "")
-

@@ -35,7 +35,9 @@ class Result:
         """The compressed network, loaded from the run's artifact."""
         from snncompress.network import open_architecture, restore
 
-        source = open_architecture(self.plan.pipeline.model, self.plan.host, timesteps=self.plan.pipeline.timesteps).source
+        source = open_architecture(
+            self.plan.pipeline.model, self.plan.host, timesteps=self.plan.pipeline.timesteps
+        ).source
         network = restore(self.folder / "final", source, self.plan.host)
         for item in {id(owned.backend): owned.backend for owned in network.owners.owned}.values():
             item.adopt(network.module)
@@ -121,8 +123,16 @@ def compress(
     described = {
         "version": 1,
         "name": name,
-        "model": {"use": "python", **{key: value for key, value in model.canonical().items() if key in ("function", "arguments")}},
-        "data": {"use": "python", "function": "in_hand:data", "shape": list(samples.inputs().shape), "num_classes": samples.inputs().num_classes},
+        "model": {
+            "use": "python",
+            **{key: value for key, value in model.canonical().items() if key in ("function", "arguments")},
+        },
+        "data": {
+            "use": "python",
+            "function": "in_hand:data",
+            "shape": list(samples.inputs().shape),
+            "num_classes": samples.inputs().num_classes,
+        },
         "encode": encode,
         "seed": seed,
         "steps": [dict(step) for step in steps],
@@ -130,7 +140,9 @@ def compress(
         "budget": [dict(entry) for entry in budget],
     }
     source = pipeline_from(described, host)
-    pipeline: Pipeline = source.pipeline.model_copy(update={"model": model, "data": samples, "timesteps": network.time.T})
+    pipeline: Pipeline = source.pipeline.model_copy(
+        update={"model": model, "data": samples, "timesteps": network.time.T}
+    )
     kept = Store(Path(store))
     plan = make_plan(pipeline, host, kept, line=source.line, text=source.text, allow_code=True)
     return _executed(plan, kept, output, device, silent=silent)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from snncompress.network import Network
 
 
-
 @dataclass
 class Execution:
     """One run of a plan. Networks and data are opened only when something has to be computed."""
@@ -152,8 +151,13 @@ class Execution:
             found |= values
         return found
 
-    def _judged(self, baseline: Mapping[str, Measurement], final: Mapping[str, Measurement]) -> tuple[BudgetRecord, ...]:
-        return tuple(_judge(budget, baseline[budget.metric].value, final[budget.metric].value) for budget in self.plan.pipeline.budget)
+    def _judged(
+        self, baseline: Mapping[str, Measurement], final: Mapping[str, Measurement]
+    ) -> tuple[BudgetRecord, ...]:
+        return tuple(
+            _judge(budget, baseline[budget.metric].value, final[budget.metric].value)
+            for budget in self.plan.pipeline.budget
+        )
 
     # ---- the run folder
 
@@ -175,8 +179,7 @@ class Execution:
         for reporter in self.plan.pipeline.report:
             (self.output / reporter.file_name).write_text(reporter.render(record), encoding="utf-8")
 
-
-    def _export(self, exporter: Exporter) -> None:
+    def _export(self, exporter: Any) -> None:
         folder = self.output / "export" / exporter.use
         key = canonical([self.plan.keys[-1], exporter.canonical()])
         mark = folder / ".key"
@@ -209,7 +212,9 @@ def _say_if_moved(folder: Path, path: str, watch: Watch) -> None:
         before = json.loads(file.read_text(encoding="utf-8"))
         if before != now:
             torch.set_num_threads(before["threads"])
-            watch.line(f"  resuming a step begun with {before['threads']} threads on {before['path']}; on another machine the last bits may differ")
+            watch.line(
+                f"  resuming a step begun with {before['threads']} threads on {before['path']}; on another machine the last bits may differ"
+            )
         return
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(now) + "\n", encoding="utf-8")

@@ -39,7 +39,7 @@ class NetworkInHand:
         digest = hashlib.sha256()
         for name, value in sorted(self.network.tensors.items()):
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-        return {**self.network.source.reference, "time": self.network.time.to_json(), "values": digest.hexdigest()}
+        return {**self.network.source.reference, "values": digest.hexdigest()}
 
     def resolved(self, inputs: Inputs, timesteps: int | None) -> NetworkInHand:
         """Return itself."""
@@ -90,7 +90,11 @@ class LoadersInHand:
     def canonical(self) -> dict[str, Any]:
         """Return what can be said of loaders: sizes of splits and batches."""
         splits = (self.data.train, self.data.validation, self.data.test)
-        return {"use": self.use, "sizes": [len(_samples(split)) for split in splits], "batches": [_batch_size(split) for split in splits]}
+        return {
+            "use": self.use,
+            "sizes": [len(_samples(split)) for split in splits],
+            "batches": [_batch_size(split) for split in splits],
+        }
 
     def inputs(self) -> Inputs:
         """Return the shapes."""

@@ -47,5 +47,7 @@ def spike_count_mse(rates_BC: Tensor, labels_B: Tensor, correct: float = 0.8, in
 
 def _membranes(output: Output) -> Tensor:
     if output.membranes is None:
-        raise StepError("this network records no membranes; its declaration must name them in `records`, or choose another loss")
+        raise StepError(
+            "this network records no membranes; its declaration must name them in `records`, or choose another loss"
+        )
     return output.membranes if output.membranes.dim() == 3 else output.membranes.unsqueeze(0)  # noqa: PLR2004 - [T, B, C]

@@ -16,11 +16,12 @@ def make_optimizer(network: Network, training: Training) -> torch.optim.Optimize
 
     Weight decay is applied to synaptic weights alone. Groups that modules declare come first, with their own settings.
     """
-    from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
+    from timm.optim._optim_factory import create_optimizer_v2, get_optimizer_info, list_optimizers
 
-    if training.optimizer not in (known := list_optimizers()):
+    known = [str(name) for name in list_optimizers()]
+    if training.optimizer not in known:
         raise InputError(f"unknown optimizer {training.optimizer!r}; {did_you_mean(training.optimizer, known)}")
-    momentum = {} if training.momentum is None else {"momentum": training.momentum}
+    momentum: dict[str, Any] = {} if training.momentum is None else {"momentum": training.momentum}
     if momentum and not get_optimizer_info(training.optimizer).has_momentum:
         raise InputError(f"optimizer {training.optimizer!r} has no momentum; leave out `momentum`, or choose sgd")
     made: torch.optim.Optimizer = create_optimizer_v2(
@@ -38,19 +39,25 @@ def parameter_groups(network: Network, weight_decay: float) -> list[dict[str, An
     declared = network.parameter_groups()
     taken = {id(value) for group in declared for value in group["params"]}
     decayed_names = set(network.inventory.weights(("synapse",)))
-    free = [(name, value) for name, value in network.module.named_parameters() if value.requires_grad and id(value) not in taken]
+    free = [
+        (name, value)
+        for name, value in network.module.named_parameters()
+        if value.requires_grad and id(value) not in taken
+    ]
     decayed = [value for name, value in free if name in decayed_names]
     plain = [value for name, value in free if name not in decayed_names]
     groups = [*declared, {"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 
 
-def make_scheduler(optimizer: torch.optim.Optimizer, training: Training, *, num_epochs: int, steps_per_epoch: int) -> Any:
+def make_scheduler(
+    optimizer: torch.optim.Optimizer, training: Training, *, num_epochs: int, steps_per_epoch: int
+) -> Any:
     """Return timm's scheduler for ``training``, updated at every optimiser step by ``step_update(number)``."""
     from timm.scheduler.cosine_lr import CosineLRScheduler
     from timm.scheduler.step_lr import StepLRScheduler
 
-    warmup = {
+    warmup: dict[str, Any] = {
         "warmup_t": round(training.warmup_epochs * steps_per_epoch),
         "warmup_lr_init": 0.0 if training.warmup_epochs else training.lr,
         "t_in_epochs": False,

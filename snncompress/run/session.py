@@ -29,7 +29,14 @@ class StepRun:
     """Carry out one step in its work folder: train with checkpoints, remember stages, take notes."""
 
     def __init__(
-        self, *, seed: int, earlier: tuple[Strategy, ...], bench: DataBench, folder: Path, network: Network, watch: Watch
+        self,
+        *,
+        seed: int,
+        earlier: tuple[Strategy, ...],
+        bench: DataBench,
+        folder: Path,
+        network: Network,
+        watch: Watch,
     ) -> None:
         self.seed = seed
         self.earlier = earlier
@@ -90,7 +97,12 @@ class StepRun:
             "labels": sorted(self._labels),
             "epochs": self._watch.num_done,
         }
-        write_aside(done, lambda place: (save(network, place, snapshots=True), torch.save(kept, place / _GENERATORS)))
+
+        def fill(place: Path) -> None:
+            save(network, place, snapshots=True)
+            torch.save(kept, place / _GENERATORS)
+
+        write_aside(done, fill)
         shutil.rmtree(folder, ignore_errors=True)
         return network
 
@@ -108,6 +120,8 @@ class StepRun:
 
     def _claim(self, label: str) -> Path:
         if label in self._labels:
-            raise StepError(f"the label {label!r} is used twice in one step; give each training and stage a label of its own")
+            raise StepError(
+                f"the label {label!r} is used twice in one step; give each training and stage a label of its own"
+            )
         self._labels.add(label)
         return self._folder / label

@@ -87,7 +87,12 @@ class _Session:
         loss = self._pass(self.start + progress.epoch * len(self.loader))
         number = progress.epoch + 1
         accuracy = predict(self.network, self.bench, "validation").accuracy if len(self.bench.data.validation) else None
-        entry = {"epoch": number, "loss": loss, "validation_accuracy": accuracy, "seconds": round(time.monotonic() - started, 3)}
+        entry = {
+            "epoch": number,
+            "loss": loss,
+            "validation_accuracy": accuracy,
+            "seconds": round(time.monotonic() - started, 3),
+        }
         kept = {**progress.snapshots, **({f"epoch-{number}": _weights(self.network)} if number in snapshots else {})}
         return Progress(number, [*progress.history, entry], kept)
 
@@ -107,7 +112,9 @@ class _Session:
             network.reset()
             value = float(loss.detach())
             if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - not a number
-                raise StepError(f"the loss is {value} at batch {number + 1} of {len(self.loader)}; lower lr, or set clip_gradient")
+                raise StepError(
+                    f"the loss is {value} at batch {number + 1} of {len(self.loader)}; lower lr, or set clip_gradient"
+                )
             total, count = total + value * len(labels_B), count + len(labels_B)
         return total / max(1, count)
 
@@ -172,7 +179,7 @@ def _weights(network: Network) -> dict[str, Tensor]:
 
 def _loader_generators(loader: DataLoader[Any]) -> list[torch.Generator]:
     """Return the generators of a loader that are not the global one (a user's own loader may have some)."""
-    owners = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None), loader.dataset)
+    owners: tuple[Any, ...] = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None), loader.dataset)
     found = [owner.generator for owner in owners if isinstance(getattr(owner, "generator", None), torch.Generator)]
     return list({id(generator): generator for generator in found}.values())
 

@@ -9,10 +9,10 @@ import pytest
 import snntorch
 import torch
 from pydantic import ValidationError
-from snncompress import Inputs, ModelError, Time
 from snntorch import surrogate
 from torch import nn
 
+from snncompress import Inputs, ModelError, Time
 from snncompress_snntorch.architectures import ConvNet
 from snncompress_snntorch.backend import SnnTorchBackend
 

@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 import pytest
 import torch
 from pydantic import ValidationError
-from snncompress import Inputs, ModelError
 from spikingjelly.activation_based import functional, neuron
 from spikingjelly.activation_based.model import (
     maxformer,
@@ -19,6 +18,7 @@ from spikingjelly.activation_based.model import (
     spikformer,
 )
 
+from snncompress import Inputs, ModelError
 from snncompress_spikingjelly.architectures import (
     ARCHITECTURES,
     MaxFormer,

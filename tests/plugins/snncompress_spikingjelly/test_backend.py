@@ -7,10 +7,10 @@ import copy
 import pytest
 import snntorch
 import torch
-from snncompress import Inputs, ModelError, Time
 from spikingjelly.activation_based import base, functional, layer, neuron
 from torch import nn
 
+from snncompress import Inputs, ModelError, Time
 from snncompress_spikingjelly.architectures import QKFormer, SEWResNet, Spikformer, SpikingVGG
 from snncompress_spikingjelly.backend import SpikingJellyBackend
 

@@ -77,7 +77,7 @@ class Prune(Strategy):
     fraction: Fraction = Field(description="Part of the weights to remove. More words.")
     select: Names = ("synapse",)
     plain: tuple[int, ...] = (1,)
-    sizes: list[int] = []
+    sizes: list[int] = Field(default_factory=list)
     steps: int | Literal["auto"] = "auto"
     quiet: bool = False
     finetune: Training | None = None

@@ -27,8 +27,12 @@ report: [text]
 MISTAKES = [
     # replace, by, the only line
     ("fraction: 0.5", "fracton: 0.5", "p.yaml:9:5: steps.1.fracton: unknown setting; did you mean 'fraction'?"),
-    ("    fraction: 0.5\n", "", "p.yaml:8:5: steps.1.fraction: required setting is missing; part of the weights to remove"),
-    ("fraction: 0.5", "fraction: 1.5", "p.yaml:9:5: steps.1.fraction: should be at most 1.0, not 1.5"),
+    (
+        "    fraction: 0.5\n",
+        "",
+        "p.yaml:8:5: steps.1.fraction: required setting is missing; part of the weights to remove",
+    ),
+    ("fraction: 0.5", "fraction: 1.5", "p.yaml:9:5: steps.1.fraction: should be at most 1, not 1.5"),
     (
         "fraction: 0.5",
         'fraction: "0.5"',
@@ -57,16 +61,32 @@ MISTAKES = [
         "p.yaml:8:5: steps.1.use: required setting is missing; it names the strategy; known: prune.l1, train",
     ),
     ("use: prune.l1", "use: 3", "p.yaml:8:5: steps.1.use: should name the strategy, not 3; known: prune.l1, train"),
-    ("fraction: 0.5", "fraction: 0.5\n    quiet: no", "p.yaml:10:5: steps.1.quiet: should be true or false, not 'no'; write false"),
+    (
+        "fraction: 0.5",
+        "fraction: 0.5\n    quiet: no",
+        "p.yaml:10:5: steps.1.quiet: should be true or false, not 'no'; write false",
+    ),
     ("fraction: 0.5", "fraction: 0.5\n    plain: 3", "p.yaml:10:5: steps.1.plain: should be a list, not 3; write [3]"),
-    ("fraction: 0.5", "fraction: 0.5\n    sizes: [1, a]", "p.yaml:10:16: steps.1.sizes.1: should be a whole number, not 'a'"),
-    ("fraction: 0.5", "fraction: 0.5\n    steps: a", "p.yaml:10:5: steps.1.steps: should be a whole number or 'auto', not 'a'"),
+    (
+        "fraction: 0.5",
+        "fraction: 0.5\n    sizes: [1, a]",
+        "p.yaml:10:16: steps.1.sizes.1: should be a whole number, not 'a'",
+    ),
+    (
+        "fraction: 0.5",
+        "fraction: 0.5\n    steps: a",
+        "p.yaml:10:5: steps.1.steps: should be a whole number or 'auto', not 'a'",
+    ),
     (
         "fraction: 0.5",
         "fraction: 0.5\n    finetune: {epochs: 1, lrr: 2}",
         "p.yaml:10:27: steps.1.finetune.lrr: unknown setting; did you mean 'lr'?",
     ),
-    ("fraction: 0.5", "fraction: 0.5\n    fraction: 0.6", "p.yaml:10:5: steps.1.fraction: given twice; first on line 9"),
+    (
+        "fraction: 0.5",
+        "fraction: 0.5\n    fraction: 0.6",
+        "p.yaml:10:5: steps.1.fraction: given twice; first on line 9",
+    ),
     ("width: 3", "<<: {width: 3}", "p.yaml:3:19: model: merge key '<<' is not supported; write the settings out"),
     ("width: 3", "width: &a 3", "p.yaml:3:26: anchor '&a' is not supported; take it away"),
     ("width: 3", "width: *a", "p.yaml:3:26: alias '*a' is not supported; write the value out"),
@@ -74,43 +94,86 @@ MISTAKES = [
     ("width: 3", "3: width", "p.yaml:3:19: model: the name of a setting must be text, not '3'"),
     ("width: 3", "width: 010", "p.yaml:3:19: model.width: should be a whole number, not '010'; take the quotes away"),
     ("name: digits", "name: 3", "p.yaml:2:1: name: should be text, not 3; put it in quotes: '3'"),
-    ("name: digits\n", "", "p.yaml:1:1: name: required setting is missing; name of the run and its folder: letters, digits, '-', '_' and '.', first a letter or digit"),
+    (
+        "name: digits\n",
+        "",
+        (
+            "p.yaml:1:1: name: required setting is missing; name of the run and its folder: letters, digits, "
+            "'-', '_' and '.', first a letter or digit"
+        ),
+    ),
     (
         "name: digits",
         "name: a/b",
-        "p.yaml:2:1: name: 'a/b' does not have the form that is wanted; name of the run and its folder: letters, digits, "
-        "'-', '_' and '.', first a letter or digit",
+        (
+            "p.yaml:2:1: name: 'a/b' does not have the form that is wanted; name of the run and its folder: letters, digits, "
+            "'-', '_' and '.', first a letter or digit"
+        ),
     ),
     ("version: 1", "version: true", "p.yaml:1:1: version: should be 1, not true"),
     ("version: 1", "version: 2", "p.yaml:1:1: version: should be 1, not 2"),
     ("{use: net, width: 3}", "nett", "p.yaml:3:1: model: unknown model 'nett'; did you mean 'net'?"),
-    ("{use: net, width: 3}", "[net]", "p.yaml:3:1: model: should name the model or be a mapping with 'use', not a list; known: file, net"),
+    (
+        "{use: net, width: 3}",
+        "[net]",
+        "p.yaml:3:1: model: should name the model or be a mapping with 'use', not a list; known: file, net",
+    ),
     (
         "{use: net, width: 3}",
         "{use: file:a, folder: b}",
-        "p.yaml:3:23: model.folder: given twice: here as 'b', and behind 'file:' as 'a'; keep one, or write 'use: file'",
+        "p.yaml:3:22: model.folder: given twice: here as 'b', and behind 'file:' as 'a'; keep one, or write 'use: file'",
     ),
-    ("[accuracy, parameters]", "[acuracy]", "p.yaml:10:11: measure.0: unknown metric 'acuracy'; did you mean 'accuracy'?"),
+    (
+        "[accuracy, parameters]",
+        "[acuracy]",
+        "p.yaml:10:11: measure.0: unknown metric 'acuracy'; did you mean 'accuracy'?",
+    ),
     ("[accuracy, parameters]", "accuracy", "p.yaml:10:1: measure: should be a list, not 'accuracy'; write [accuracy]"),
-    ("[accuracy, parameters]", "[accuracy, {use: accuracy, top: 5}]", "p.yaml:10:22: measure.1: measures 'accuracy' twice; first as measure.0"),
-    ("metric: accuracy", "metric: acuracy", "p.yaml:12:6: budget.0.metric: 'acuracy' is not among the values that 'measure' yields; did you mean 'accuracy'?"),
+    (
+        "[accuracy, parameters]",
+        "[accuracy, {use: accuracy, top: 5}]",
+        "p.yaml:10:21: measure.1: measures 'accuracy' twice; first as measure.0",
+    ),
+    (
+        "metric: accuracy",
+        "metric: acuracy",
+        "p.yaml:12:6: budget.0.metric: 'acuracy' is not among the values that 'measure' yields; did you mean 'accuracy'?",
+    ),
     (
         "drop_at_most: 0.01",
         "at_least: 0.5, at_most: 1",
-        "p.yaml:12:5: budget.0: should give exactly one of 'drop_at_most', 'at_most_of_baseline', 'at_least', 'at_most', "
-        "not 'at_least' and 'at_most'",
+        (
+            "p.yaml:12:5: budget.0: should give exactly one of 'drop_at_most', 'at_most_of_baseline', 'at_least', 'at_most', "
+            "not 'at_least' and 'at_most'"
+        ),
     ),
     ("[text]", "[text, text]", "p.yaml:13:16: report.1: 'text' is named twice; first as report.0"),
     ("report: [text]", "reports: [text]", "p.yaml:13:1: reports: unknown setting; did you mean 'report'?"),
     ("timesteps: 4", "timesteps: 0", "p.yaml:5:1: timesteps: should be at least 1, not 0"),
     ("timesteps: 4", "timesteps: 3:20", "p.yaml:5:1: timesteps: should be a whole number, not '3:20'"),
-    ("timesteps: 4", "timesteps: 1234567890123456789", "p.yaml:5:12: timesteps: number is too large: it has 19 digits; at most 18"),
+    (
+        "timesteps: 4",
+        "timesteps: 1234567890123456789",
+        "p.yaml:5:12: timesteps: number is too large: it has 19 digits; at most 18",
+    ),
     ("  - use: prune", "\t- use: prune", "p.yaml:8:1: a tab stands where only spaces may; indent with spaces"),
-    ("data: digits", "data: [digits", "p.yaml:5:10: invalid YAML: expected ',' or ']', but got ':' while parsing a flow sequence"),
-    ("data: digits", 'data: "\\ud800"', "p.yaml:4:7: data: text holds half of a surrogate pair; write the character itself"),
-    ("data: digits", 'data: "\\UFFFFFFFF"', "p.yaml:4:20: the escape in this text names no character"),
+    (
+        "data: digits",
+        "data: [digits",
+        "p.yaml:5:10: invalid YAML: expected ',' or ']', but got ':' while parsing a flow sequence",
+    ),
+    (
+        "data: digits",
+        'data: "\\ud800"',
+        "p.yaml:4:7: data: text holds half of a surrogate pair; write the character itself",
+    ),
+    ("data: digits", 'data: "\\UFFFFFFFF"', "p.yaml:4:10: the escape in this text names no character"),
     ("data: digits", "data: dig\x07its", "p.yaml:4:10: character U+0007 is not allowed"),
-    ("report: [text]", "---\na: 1", "p.yaml:13:1: a second document starts here; put each pipeline into a file of its own"),
+    (
+        "report: [text]",
+        "---\na: 1",
+        "p.yaml:13:1: a second document starts here; put each pipeline into a file of its own",
+    ),
 ]
 
 
@@ -202,6 +265,6 @@ def test_an_unknown_name_mentions_the_plugins_that_failed(host: Host, lines):
     host.register(Broken(), name="broken")
     (line,) = lines(VALID.replace("prune.l1", "xyz"))
     assert line == (
-        "p.yaml:8:5: steps.1.use: unknown strategy 'xyz'; known: prune.l1, train; a plugin that failed to load "
-        "may have provided it ('broken': see `snncompress plugins`)"
+        "p.yaml:8:5: steps.1.use: unknown strategy 'xyz'; known: prune.l1, train (or a plugin that failed "
+        "to load provides it: 'broken', see `snncompress plugins`)"
     )

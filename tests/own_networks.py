@@ -1,0 +1,64 @@
+"""Small real networks that tests are made of, importable so that other processes can build them too."""
+
+from __future__ import annotations
+
+import snntorch
+import torch
+from snntorch import surrogate
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import Tensor, nn
+
+
+class JellyNet(nn.Module):
+    """A user's SpikingJelly network in multi-step mode."""
+
+    def __init__(self, features: int = 64, hidden: int = 32, classes: int = 10) -> None:
+        super().__init__()
+        self.fc1 = layer.Linear(features, hidden)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.lif1 = neuron.LIFNode(tau=2.0)
+        self.fc2 = layer.Linear(hidden, classes)
+        functional.set_step_mode(self, "m")
+
+    def forward(self, x_TBCHW: Tensor) -> Tensor:
+        hidden = self.fc1(x_TBCHW.flatten(2))
+        shape = hidden.shape
+        hidden = self.norm(hidden.flatten(0, 1)).reshape(shape)
+        return self.fc2(self.lif1(hidden))
+
+
+class LoopNet(nn.Module):
+    """A user's snnTorch network that loops over time within forward and returns records."""
+
+    def __init__(self, hidden: int = 48, num_steps: int = 6, beta: float = 0.9) -> None:
+        super().__init__()
+        self.num_steps = num_steps
+        self.fc1 = nn.Linear(64, hidden)
+        self.lif1 = snntorch.Leaky(beta=beta, spike_grad=surrogate.fast_sigmoid(slope=25))
+        self.fc2 = nn.Linear(hidden, 10)
+        self.lif2 = snntorch.Leaky(beta=beta, spike_grad=surrogate.fast_sigmoid(slope=25))
+
+    def forward(self, x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        mem1, mem2 = torch.zeros(0), torch.zeros(0)
+        mem1, mem2 = mem1.to(x_BCHW), mem2.to(x_BCHW)
+        spikes, membranes = [], []
+        for _ in range(self.num_steps):
+            spike1, mem1 = self.lif1(self.fc1(x_BCHW.flatten(1)), mem1)
+            spike2, mem2 = self.lif2(self.fc2(spike1), mem2)
+            spikes.append(spike2)
+            membranes.append(mem2)
+        return torch.stack(spikes), torch.stack(membranes)
+
+
+def jelly_chain(hidden: int = 16) -> nn.Module:
+    """Two layers of SpikingJelly LIF neurons, for surgery."""
+    chain = nn.Sequential(
+        layer.Linear(6, hidden), neuron.LIFNode(tau=2.0), layer.Linear(hidden, 4), neuron.LIFNode(tau=2.0)
+    )
+    functional.set_step_mode(chain, "m")
+    return chain
+
+
+def summed_loss(output: object, labels_B: Tensor) -> Tensor:
+    """A user's own loss: cross entropy on the summed output."""
+    return nn.functional.cross_entropy(output.per_step().sum(0), labels_B)

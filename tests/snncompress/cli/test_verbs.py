@@ -1,0 +1,162 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from snncompress.cli import main
+from snncompress.cli.program import VERBS, Program
+from snncompress.errors import ModelError, PipelineError, StepError
+
+PIPELINE = """\
+version: 1
+name: digits
+model: snntorch.convnet
+data: digits
+steps: [{use: train, epochs: 2}]
+measure: [accuracy]
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("p.yaml").write_text(PIPELINE, encoding="utf-8")
+    return lambda *arguments: CliRunner().invoke(main, arguments)
+
+
+def test_help_lists_every_verb(run):
+    done = run("--help")
+    assert done.exit_code == 0
+    assert [line.split()[0] for line in done.stdout.split("Verbs:\n")[1].splitlines()] == list(VERBS)
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_every_verb_exists_and_explains_itself(run, verb):
+    done = run(verb, "--help")
+    assert done.exit_code == 0
+    assert f"{verb} [OPTIONS]" in done.stdout
+
+
+def test_options_are_spelled_alike_in_all_verbs():
+    spellings = {}
+    for verb in VERBS:
+        for parameter in main.get_command(None, verb).params:
+            spellings.setdefault(parameter.name, set()).update(parameter.opts)
+    assert spellings["overrides"] == {"--set"}
+    assert spellings["as_json"] == {"--json"}
+    for name in ("store", "output", "device"):
+        assert spellings[name] == {f"--{name}"}
+    assert spellings["allow_code"] == {"--allow-code"}
+
+
+def test_an_unknown_verb_offers_a_near_one(run):
+    done = run("valdate")
+    assert done.exit_code == 2
+    assert "no verb 'valdate'; did you mean 'validate'?" in done.stderr
+
+
+def test_validate_says_that_a_file_is_valid(run):
+    done = run("validate", "p.yaml")
+    assert (done.exit_code, done.stdout) == (0, "p.yaml: valid, 1 step\n")
+
+
+def test_validate_prints_the_whole_pipeline_as_json(run):
+    done = run("validate", "p.yaml", "--json", "--set", "seed=3")
+    found = json.loads(done.stdout)
+    assert (found["seed"], found["steps"][0]["epochs"], found["encode"]) == (3, 2, {"use": "direct"})
+
+
+def test_validate_tells_mistakes_on_stderr_and_exits_with_2(run):
+    done = run("validate", "p.yaml", "--json", "--set", "steps.0.epochs=x", "--set", "sed=1")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "--set steps.0.epochs=x: steps.0.epochs: should be a whole number, not 'x'",
+        "--set sed=1: sed: unknown setting; did you mean 'seed'?",
+    ]
+
+
+def test_schema_prints_a_json_schema(run):
+    assert json.loads(run("schema").stdout)["properties"]["steps"]["minItems"] == 1
+    assert run("schema", "--json").stdout == run("schema").stdout
+
+
+def test_strategies_are_listed_and_shown(run):
+    assert "train " in run("strategies").stdout
+    shown = run("strategies", "train").stdout
+    assert shown.startswith("train (plugin train)\n\n")
+    assert "Passes over the training data. [whole number >= 1;" in shown
+    settings = {entry["name"]: entry for entry in json.loads(run("strategies", "train", "--json").stdout)["settings"]}
+    assert (settings["epochs"]["required"], settings["lr"]["required"]) == (True, False)
+    assert "use" not in settings
+
+
+def test_an_unknown_strategy_offers_a_near_one(run):
+    done = run("strategies", "trian")
+    assert (done.exit_code, done.stderr) == (2, "unknown strategy 'trian'; did you mean 'train'?\n")
+
+
+def test_plugins_tell_what_they_provide(run):
+    done = run("plugins")
+    assert done.exit_code == 0
+    assert "  strategies  train\n" in done.stdout
+    provided = {one["name"]: one["provides"] for one in json.loads(run("plugins", "--json").stdout)["plugins"]}
+    assert provided["train"] == {"strategies": ["train"]}
+
+
+def test_recipes_are_listed_printed_and_can_be_named(run):
+    known = json.loads(run("recipes", "--json").stdout)
+    assert known
+    for name, path in known.items():
+        text = Path(path).read_text(encoding="utf-8")
+        assert run("recipes", name).stdout == text
+        assert run("validate", f"recipe:{name}").exit_code == 0
+    assert run("recipes", "nothing-like-it").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (PipelineError(["p:1:1: a", "p:2:1: b"]), 2),
+        (ModelError("no such model"), 2),
+        (StepError("it broke"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_errors_become_exit_codes_without_a_traceback(error, code):
+    @click.command(cls=Program, invoke_without_command=True)
+    def group():
+        raise error
+
+    done = CliRunner().invoke(group, [])
+    assert done.exit_code == code
+    assert done.stdout == ""
+    expected = str(error) or "interrupted; run the same command again to go on"
+    assert done.stderr == f"{expected}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["validate", "p.yaml"], ["schema"], ["strategies"], ["plugins"], ["recipes"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_light_verbs_import_neither_torch_nor_an_snn_library(run, arguments):
+    del run
+    program = (
+        "import sys\nfrom snncompress.cli import main\n"
+        f"try: main({arguments!r}, prog_name='snncompress')\nexcept SystemExit as end: assert end.code == 0, end.code\n"
+        "heavy = {'torch', 'timm', 'spikingjelly', 'snntorch', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"COLUMNS": "100"},
+    )
+    assert done.returncode == 0, done.stderr

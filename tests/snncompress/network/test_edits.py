@@ -1,0 +1,184 @@
+import json
+
+import pytest
+import torch
+from spikingjelly.activation_based import neuron
+
+from snncompress import EditError, ProofError, Replace, Slice, Timesteps
+from snncompress.network import Cut, Size, Spikes, edit_from_json
+
+
+def cut_hidden(keep):
+    """Keep hidden units of the chain 6 -> 16 -> 4."""
+    return Slice(
+        cuts=(Cut("0.weight", 0, keep), Cut("0.bias", 0, keep), Cut("2.weight", 1, keep)),
+        sizes=(Size("0", "out_features", len(keep)), Size("2", "in_features", len(keep))),
+        spikes=(Spikes("1", -1, keep),),
+    )
+
+
+@pytest.fixture
+def x():
+    return torch.rand(3, 64, 6, generator=torch.Generator().manual_seed(2)) * 4
+
+
+class Doubled:
+    """A builder: a linear layer whose output is doubled, from JSON arguments alone."""
+
+    def build(self, old, arguments):
+        return torch.nn.Sequential(torch.nn.Linear(old.in_features, old.out_features), torch.nn.Identity()) if arguments else old
+
+    def transfer(self, old, new):
+        new[0].load_state_dict({"weight": 2 * old.weight, "bias": 2 * old.bias})
+
+
+class SameNeuron:
+    """A builder that claims to be exact: an LIF of the same or another leak."""
+
+    def build(self, old, arguments):
+        return neuron.LIFNode(tau=arguments["tau"], step_mode=old.step_mode)
+
+    def transfer(self, old, new):
+        assert old.v_threshold == new.v_threshold
+
+
+@pytest.fixture
+def builders(host):
+    host.catalogue["modules"]["test.doubled"] = f"{__name__}:Doubled"
+    host._made["modules", "test.doubled"] = Doubled()
+    host.catalogue["modules"]["test.same"] = f"{__name__}:SameNeuron"
+    host._made["modules", "test.same"] = SameNeuron()
+    yield
+    for name in ("test.doubled", "test.same"):
+        del host.catalogue["modules"][name], host._made["modules", name]
+
+
+def test_a_slice_keeps_exactly_the_chosen_indices(chain, x):
+    keep = (0, 3, 4, 9)
+    small = chain.edited([cut_hidden(keep)], probe=x)
+    assert torch.equal(small.tensors["0.weight"], chain.tensors["0.weight"][list(keep)])
+    assert torch.equal(small.tensors["2.weight"], chain.tensors["2.weight"][:, list(keep)])
+    assert small.module[0].out_features == 4
+    assert chain.tensors["0.weight"].shape == (16, 6), "the network before is left alone"
+
+
+def test_a_sliced_network_computes_what_the_masked_one_computes(chain, x):
+    keep = tuple(range(0, 16, 2))
+    small = chain.edited([cut_hidden(keep)], probe=x)
+    silent = [index for index in range(16) if index not in keep]
+    masked = {name: value.clone() for name, value in chain.tensors.items()}
+    masked["0.weight"][silent] = 0
+    masked["0.bias"][silent] = 0
+    masked["2.weight"][:, silent] = 0
+    by_hand = chain.with_weights(masked).forward(x).logits
+    assert torch.allclose(small.forward(x).logits, by_hand)
+    (proof,) = small.proofs
+    assert proof.edit == "slice"
+    assert proof.num_spikes > 100
+    assert proof.largest_logit_difference <= 1e-9
+
+
+def test_masks_and_snapshots_are_sliced_along(chain, x):
+    mask = torch.rand(16, 6, generator=torch.Generator().manual_seed(0)) > 0.2
+    network = chain.with_masks({"0.weight": mask}).with_snapshot("before")
+    keep = (1, 2, 5, 6, 7, 8, 11)
+    small = network.edited([cut_hidden(keep)], probe=x)
+    assert torch.equal(small.masks["0.weight"], mask[list(keep)])
+    assert torch.equal(small.snapshots["before"]["2.weight"], chain.tensors["2.weight"][:, list(keep)])
+
+
+def test_a_slice_that_forgets_a_tensor_is_refused(chain, x):
+    half = Slice((Cut("0.weight", 0, (0, 1)), Cut("0.bias", 0, (0, 1))), (Size("0", "out_features", 2),))
+    with pytest.raises(RuntimeError, match="mat1 and mat2|shapes"):
+        chain.edited([half], probe=x)
+
+
+@pytest.mark.parametrize(
+    ("cut", "message"),
+    [
+        (Cut("9.weight", 0, (0,)), "no module '9'"),
+        (Cut("0.nothing", 0, (0,)), "no tensor '0.nothing'"),
+        (Cut("0.weight", 2, (0,)), "has no axis 2"),
+        (Cut("0.weight", 0, ()), "at least one"),
+        (Cut("0.weight", 0, (0, 0)), "distinct"),
+        (Cut("0.weight", 0, (16,)), "below 16"),
+    ],
+)
+def test_a_cut_that_does_not_fit_is_one_clear_error(chain, x, cut, message):
+    with pytest.raises(EditError, match=message):
+        chain.edited([Slice((cut,))], probe=x)
+
+
+def test_a_size_that_is_not_there_is_an_error(chain, x):
+    with pytest.raises(EditError, match="no size 'num_widgets'"):
+        chain.edited([Slice((), (Size("0", "num_widgets", 1),))], probe=x)
+
+
+def test_a_slice_without_a_probe_is_refused(chain):
+    with pytest.raises(EditError, match="probe"):
+        chain.edited([cut_hidden((0,))])
+
+
+def test_a_replacement_transfers_once_and_replays_its_structure(chain, builders):
+    network = chain.edited([Replace("0", "test.doubled", {"yes": 1})])
+    assert torch.equal(network.tensors["0.0.weight"], 2 * chain.tensors["0.weight"])
+    module, time = chain.source.build()
+    for edit in network.edits:
+        module, time = edit_from_json(json.loads(json.dumps(edit.to_json()))).replay(module, time, chain.host)
+    assert {name: value.shape for name, value in module.state_dict().items()} == {
+        name: value.shape for name, value in network.tensors.items()
+    }
+
+
+def test_snapshots_stay_complete_after_a_replacement(chain, builders):
+    network = chain.with_snapshot("before").edited([Replace("0", "test.doubled", {"yes": 1})])
+    assert set(network.snapshots["before"]) == set(network.tensors)
+
+
+def test_masks_under_a_replaced_module_are_dropped(chain, builders):
+    network = chain.with_masks({"0.weight": torch.ones(16, 6, dtype=torch.bool), "2.weight": torch.ones(4, 16, dtype=torch.bool)})
+    assert set(network.edited([Replace("0", "test.doubled", {"yes": 1})]).masks) == {"2.weight"}
+
+
+def test_an_exact_replacement_is_proved(chain, builders, x):
+    network = chain.edited([Replace("1", "test.same", {"tau": 2.0}, exact=True)], probe=x)
+    assert network.proofs[0].num_layers == 2
+
+
+def test_a_replacement_that_is_not_exact_is_found_out_with_the_first_differing_layer(chain, builders, x):
+    with pytest.raises(ProofError, match="first differing layer is '1'"):
+        chain.edited([Replace("1", "test.same", {"tau": 3.0}, exact=True)], probe=x)
+
+
+def test_the_root_can_be_replaced(host, builders, x):
+    from snncompress import Time, declare
+
+    alone = declare(neuron.LIFNode(tau=2.0, step_mode="m"), Time("multi_step", 3), arguments={"tau": 2.0, "step_mode": "m"}, host=host)
+    assert alone.edited([Replace("", "test.same", {"tau": 2.0}, exact=True)], probe=x).module.tau == 2.0
+
+
+def test_timesteps_sets_the_number_where_the_loop_keeps_it(loop):
+    longer = loop.edited([Timesteps(9)])
+    assert longer.forward(torch.rand(2, 1, 8, 8)).logits.shape == (9, 2, 10)
+    assert loop.forward(torch.rand(2, 1, 8, 8)).logits.shape == (6, 2, 10)
+    assert longer.time.T == 9
+
+
+def test_fixed_timesteps_are_refused(host):
+    from own_networks import LoopNet
+
+    from snncompress import Time, declare
+
+    time = Time("inside", 6, settable=False, input="static", records=("output", "membranes"))
+    with pytest.raises(EditError, match="fixed at 6"):
+        declare(LoopNet(), time, host=host).edited([Timesteps(7)])
+
+
+def test_every_edit_survives_json():
+    for edit in (cut_hidden((0, 2)), Replace("a.b", "kind", {"rank": 3}, exact=True), Timesteps(5, "per_step")):
+        assert edit_from_json(json.loads(json.dumps(edit.to_json()))) == edit
+
+
+def test_an_unknown_edit_is_an_error():
+    with pytest.raises(EditError, match="newer snncompress"):
+        edit_from_json({"edit": "fold"})

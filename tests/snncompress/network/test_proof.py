@@ -1,0 +1,121 @@
+import pytest
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import nn
+
+from snncompress import ProofError, Time, declare
+from snncompress.network import Cut, Size, Slice, Spikes, spike_trains
+
+
+class NormedChain(nn.Module):
+    """Linear, norm, LIF, linear: cutting a channel must clear the norm's shift too."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(6, 12)
+        self.norm = nn.BatchNorm1d(12)
+        self.lif = neuron.LIFNode(tau=2.0, step_mode="m")
+        self.fc2 = nn.Linear(12, 4)
+
+    def forward(self, x_TBC):
+        hidden = self.fc1(x_TBC)
+        hidden = self.norm(hidden.flatten(0, 1)).reshape(hidden.shape)
+        return self.fc2(self.lif(hidden))
+
+
+def cut(keep, *, norm=True):
+    tensors = [Cut("fc1.weight", 0, keep), Cut("fc1.bias", 0, keep), Cut("fc2.weight", 1, keep)]
+    tensors += [Cut(f"norm.{name}", 0, keep) for name in ("weight", "bias", "running_mean", "running_var")] if norm else []
+    sizes = (Size("fc1", "out_features", len(keep)), Size("norm", "num_features", len(keep)), Size("fc2", "in_features", len(keep)))
+    return Slice(tuple(tensors), sizes, (Spikes("lif", -1, keep),))
+
+
+@pytest.fixture
+def normed(host):
+    torch.manual_seed(3)
+    network = declare(NormedChain(), Time("multi_step", 4), host=host)
+    with torch.no_grad():
+        network.module.norm.bias.fill_(1.5)
+    return network
+
+
+@pytest.fixture
+def x():
+    return torch.randn(4, 64, 6, generator=torch.Generator().manual_seed(0))
+
+
+def calibrate(network, x):
+    network.module.train()
+    network.forward(x)
+    network.reset()
+    network.module.eval()
+
+
+def test_norms_that_have_seen_no_data_prove_nothing(normed, x):
+    with pytest.raises(ProofError, match="norm 'norm' has seen no data"):
+        normed.edited([cut((0, 1, 2))], probe=x)
+
+
+def test_a_shift_that_fires_is_masked_with_its_channel(normed, x):
+    calibrate(normed, x)
+    _, trains = spike_trains(normed, x)
+    assert trains["lif"][..., 5].sum() > 0, "the channel that goes must fire before"
+    small = normed.edited([cut((0, 1, 2, 3))], probe=x)
+    assert small.proofs[0].float32_flips >= 0
+    _, after = spike_trains(small, x)
+    assert after["lif"].shape[-1] == 4
+
+
+def test_a_silent_network_proves_nothing(normed, x):
+    calibrate(normed, x)
+    quiet = normed.with_weights({"norm.bias": torch.full((12,), -9.0), "norm.weight": torch.zeros(12)})
+    with pytest.raises(ProofError, match="no neuron fires"):
+        quiet.edited([cut((0, 1))], probe=x)
+
+
+def test_wrongly_declared_spikes_are_found_out(normed, x):
+    calibrate(normed, x)
+    right = cut((0, 1, 2))
+    wrong = Slice(right.cuts, right.sizes, (Spikes("lif", -1, (0, 1, 3)),))
+    with pytest.raises(ProofError, match="first differing layer is 'lif'"):
+        normed.edited([wrong], probe=x)
+    with pytest.raises(ProofError, match="must say how its spikes shrink"):
+        normed.edited([Slice(right.cuts, right.sizes)], probe=x)
+
+
+def test_a_bias_left_behind_is_found_out(host, x):
+    """A consumer that keeps more than the slice says computes something else."""
+    torch.manual_seed(3)
+    network = declare(NormedChain(), Time("multi_step", 4), host=host)
+    calibrate(network, x)
+    slice_ = cut((0, 1, 2))
+    swapped = tuple(Cut("fc2.weight", 1, (2, 1, 0)) if item.tensor == "fc2.weight" else item for item in slice_.cuts)
+    with pytest.raises(ProofError, match="logits differ|differing layer"):
+        network.edited([Slice(swapped, slice_.sizes, slice_.spikes)], probe=x)
+
+
+def test_spike_trains_equal_the_library_run_by_hand(normed, x):
+    calibrate(normed, x)
+    _, trains = spike_trains(normed, x)
+    with torch.no_grad():
+        hidden = normed.module.fc1(x)
+        hidden = normed.module.norm(hidden.flatten(0, 1)).reshape(hidden.shape)
+        lif = neuron.LIFNode(tau=2.0, step_mode="m")
+        by_hand = lif(hidden)
+    assert torch.equal(trains["lif"], by_hand)
+
+
+def test_float64_is_float64_throughout(host):
+    torch.manual_seed(0)
+    net = nn.Sequential(layer.Linear(6, 8), neuron.LIFNode(), layer.Linear(8, 3), neuron.IFNode())
+    functional.set_step_mode(net, "m")
+    network = declare(net, Time("multi_step", 2), build=_same, host=host).in_float64()
+    out, trains = spike_trains(network, torch.rand(2, 5, 6, dtype=torch.float64))
+    assert out.logits.dtype is torch.float64
+    assert all(value.dtype is torch.float64 for value in trains.values())
+
+
+def _same():
+    net = nn.Sequential(layer.Linear(6, 8), neuron.LIFNode(), layer.Linear(8, 3), neuron.IFNode())
+    functional.set_step_mode(net, "m")
+    return net

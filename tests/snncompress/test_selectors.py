@@ -1,0 +1,88 @@
+import pytest
+
+from snncompress import Inventory
+from snncompress.selectors import Part, TensorPart, assign_roles, select
+
+PARTS = tuple(
+    Part(path, kind, frozenset(roles))
+    for path, kind, roles in [
+        ("", "Net", ()),
+        ("stem", "Sequential", ("stem",)),
+        ("stem.0", "Conv2d", ("stem", "synapse")),
+        ("stem.1", "BatchNorm2d", ("stem", "norm")),
+        ("blocks.0.attn", "Attention", ("attention",)),
+        ("blocks.0.attn.qk", "Linear", ("attention", "attention.qk", "synapse")),
+        ("blocks.0.attn.v", "Linear", ("attention", "attention.v", "synapse")),
+        ("blocks.0.lif", "LIFNode", ("neuron",)),
+        ("blocks.10.mlp", "Linear", ("mlp", "synapse")),
+        ("head", "Linear", ("head", "synapse")),
+    ]
+)
+
+
+def picked(*terms):
+    paths, unmatched = select(terms, PARTS)
+    assert unmatched == ()
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("terms", "paths"),
+    [
+        (("neuron",), {"blocks.0.lif"}),
+        (("head",), {"head"}),
+        (("attention",), {"blocks.0.attn", "blocks.0.attn.qk", "blocks.0.attn.v"}),
+        (("attention.qk",), {"blocks.0.attn.qk"}),
+        (("type:Conv2d",), {"stem.0"}),
+        (("type:*Norm2d",), {"stem.1"}),
+        (("stem",), {"stem", "stem.0", "stem.1"}),
+        (("stem.*",), {"stem.0", "stem.1"}),
+        (("blocks.0",), {"blocks.0.attn", "blocks.0.attn.qk", "blocks.0.attn.v", "blocks.0.lif"}),
+        (("blocks.*.mlp",), {"blocks.10.mlp"}),
+        (("blocks.1*",), {"blocks.10.mlp"}),
+        (("synapse", "!head", "!stem"), {"blocks.0.attn.qk", "blocks.0.attn.v", "blocks.10.mlp"}),
+        (("!synapse",), {"", "stem", "stem.1", "blocks.0.attn", "blocks.0.lif"}),
+        (("head", "!head", "head"), {"head"}),
+        ((), set()),
+    ],
+)
+def test_terms_pick_modules(terms, paths):
+    assert picked(*terms) == paths
+
+
+@pytest.mark.parametrize(
+    ("term", "near"),
+    [
+        ("heda", "head"),
+        ("type:Linera", "type:Linear"),
+        ("!synapses", "synapse"),
+        ("blocks.0.lfi", "blocks.0.lif"),
+    ],
+)
+def test_a_term_that_matches_nothing_comes_with_near_names(term, near):
+    _, (unmatched,) = select(("synapse", term), PARTS)
+    assert unmatched.term == term
+    assert unmatched.near[0] == near
+
+
+def test_roles_reach_the_modules_below():
+    paths = dict.fromkeys(["stem", "stem.0", "stemless", "head"], "")
+    assert assign_roles(paths, {"stem": ["stem"], "end": ["he*"]}) == {
+        "stem": {"stem"},
+        "stem.0": {"stem"},
+        "stemless": frozenset(),
+        "head": {"end"},
+    }
+
+
+def test_weights_are_the_matrices_of_picked_synapses():
+    tensors = (
+        TensorPart("stem.0.weight", "stem.0", (4, 1, 3, 3)),
+        TensorPart("stem.0.bias", "stem.0", (4,)),
+        TensorPart("stem.1.weight", "stem.1", (4,)),
+        TensorPart("head.weight", "head", (2, 4)),
+        TensorPart("blocks.0.lif.w", "blocks.0.lif", (2, 2)),
+    )
+    inventory = Inventory(PARTS, tensors)
+    assert inventory.weights(("stem", "head", "neuron")) == ("stem.0.weight", "head.weight")
+    assert inventory.num_parameters() == 36 + 4 + 4 + 8 + 4
