@@ -37,7 +37,8 @@ class PythonFunction(Settings):
         None, description="File of trained weights: .safetensors, or a state dict saved by torch."
     )
     time: dict[str, Any] | None = Field(
-        None, description="How the network runs in time, as `snncompress.Time`: runner, T, output, input, records, attribute, settable."
+        None,
+        description="How the network runs in time, as `snncompress.Time`: runner, T, output, input, records, attribute, settable.",
     )
     stem: Names = Field((), description="Globs over the module paths of the stem.")
     head: Names = Field((), description="Globs over the module paths of the classifier.")

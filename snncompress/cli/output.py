@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from snncompress.errors import InputError, did_you_mean
 from snncompress.plugins import Host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from snncompress.record import Record
 
 
 def load_host() -> Host:
@@ -33,3 +36,11 @@ def print_list(rows: Iterable[tuple[str, str]], *, if_empty: str) -> None:
     if found:
         formatter.write_dl(found)
     click.echo(formatter.getvalue() if found else if_empty, nl=not found)
+
+
+def show_report(record: Record, form: str, host: Host) -> None:
+    """Print a record as a reporter of that name renders it."""
+    known = host.catalogue["reporters"]
+    if form not in known:
+        raise InputError(f"unknown reporter {form!r}; {did_you_mean(form, [*known, 'json'])}{host.excuse()}")
+    click.echo(known[form]().render(record), nl=False)

@@ -112,6 +112,11 @@ def pipeline_model(host: Host) -> type[Pipeline]:
     return model
 
 
+def model_reference(host: Host) -> Any:
+    """Return a settings class with the one field ``model``, for a model reference outside a pipeline."""
+    return create_model("Model", __base__=Settings, model=(_component(host, "architectures"), _field("model")))
+
+
 def schema(host: Host) -> dict[str, Any]:
     """Return the JSON schema of the pipelines that this environment can read."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **pipeline_model(host).model_json_schema()}

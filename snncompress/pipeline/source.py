@@ -13,13 +13,14 @@ from snncompress.errors import PipelineError, did_you_mean, near
 from snncompress.pipeline.across import check_across
 from snncompress.pipeline.check import check
 from snncompress.pipeline.document import Flaw, compose, dump, serialize
-from snncompress.pipeline.model import Pipeline, pipeline_model
+from snncompress.pipeline.model import Pipeline, model_reference, pipeline_model
 from snncompress.pipeline.overrides import blame, override
 from snncompress.pipeline.recipes import recipes
 from snncompress.pipeline.shorthand import expand
 from snncompress.pipeline.tree import Tree, build
 
 if TYPE_CHECKING:
+    from snncompress.components import Architecture
     from snncompress.plugins import Host
     from snncompress.strategy import Problem, Where
 
@@ -82,6 +83,21 @@ def pipeline_from(data: Mapping[str, Any], host: Host) -> Source:
             [f"{IN_PYTHON}: {what}; use text, numbers, true, false, null, lists and mappings"]
         ) from error
     return _read(text, IN_PYTHON, host, ())
+
+
+def read_model(reference: str, host: Host, *, overrides: Sequence[str] = ()) -> Architecture:
+    """Read a model reference as a pipeline's ``model:`` has it; raise PipelineError with all problems at once."""
+    node, flaws = compose(f"model: {reference}\n", IN_PYTHON)
+    if not isinstance(node, yaml.MappingNode):
+        raise _failed(Places(IN_PYTHON, {(): yaml.Mark(IN_PYTHON, 0, 0, 0, None, 0)}), flaws, [])
+    flaws += [flaw for entry in overrides for flaw in override(node, entry)]
+    tree = build(node)
+    tree.flaws += flaws
+    data, problems = expand(tree.data, host.catalogue)
+    found, wrong = check(data, model_reference(host), host)
+    if found is None or problems or wrong or tree.flaws:
+        raise _failed(Places(IN_PYTHON, tree.marks), tree.flaws, [*problems, *wrong])
+    return found.model
 
 
 def _plain(value: Any) -> Any:

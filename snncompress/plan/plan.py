@@ -43,6 +43,11 @@ class PlannedStep:
             return "changed: " + ", ".join(self.changed)
         return "not done yet"
 
+    @property
+    def summary(self) -> str:
+        """Say in one line what will happen to the step."""
+        return f"{'reused' if self.reused else 'to do'} ({self.why}), key {self.key[:12]}"
+
 
 @dataclass(frozen=True)
 class Plan:

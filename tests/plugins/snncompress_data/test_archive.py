@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from snncompress import DataError, Inputs
 
+from snncompress import DataError, Inputs
 from snncompress_data import NumpyArchive
 
 X_TRAIN = np.arange(5 * 1 * 2 * 3, dtype=np.float32).reshape(5, 1, 2, 3)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from snncompress import DataError
 
+from snncompress import DataError
 from snncompress_data import Digits
 from snncompress_data.digits import split_rows
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from snncompress import DataError
 
+from snncompress import DataError
 from snncompress_data import DirectEncoder, LatencyEncoder, PoissonEncoder
 
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from snncompress import DataError
 
+from snncompress import DataError
 from snncompress_data.fields import num_held_out
 from snncompress_data.files import content_hash, did_you_mean, existing, matching
 

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 import torch
-from snncompress import DataError, Inputs
 
+from snncompress import DataError, Inputs
 from snncompress_data import ImageFolder
 
 

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
-from snncompress import DataError, Inputs
 
+from snncompress import DataError, Inputs
 from snncompress_data import Parquet
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 from pydantic import ValidationError
-from snncompress import Dataset, Encoder, Host
 
 import snncompress_data
+from snncompress import Dataset, Encoder, Host
 from snncompress_data import (
     Digits,
     DirectEncoder,

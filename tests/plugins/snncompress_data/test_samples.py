@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from snncompress import DataError
 
+from snncompress import DataError
 from snncompress_data.samples import InMemory, Samples, checked_labels
 
 BYTES = torch.tensor([[[[0, 51]]], [[[102, 255]]], [[[204, 153]]]], dtype=torch.uint8)

@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 from pydantic import ValidationError
-from snncompress import Data, DataError, Inputs
 
+from snncompress import Data, DataError, Inputs
 from snncompress_data import PythonData
 
 SOURCE = """

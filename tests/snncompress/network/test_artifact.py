@@ -89,7 +89,14 @@ def test_a_fresh_process_gives_bit_equal_logits(ticket, tmp_path):
 def test_without_its_module_the_missing_import_is_named(ticket, tmp_path):
     save(ticket, tmp_path)
     program = f"import snncompress; snncompress.load({str(tmp_path)!r}, allow_code=True)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path, env=_environment(None))
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=_environment(None),
+    )
     assert done.returncode == 1
     assert "'own_networks:JellyNet': module 'own_networks' cannot be imported" in done.stderr
 
@@ -104,7 +111,15 @@ def test_a_registered_architecture_needs_no_code_and_builds_without_values(tmp_p
     from snncompress.network import open_architecture
 
     spikformer = host.catalogue["architectures"]["spikingjelly.spikformer"].model_validate(
-        {"embed_dims": 32, "depths": 1, "num_heads": 2, "in_channels": 1, "image_size": (8, 8), "num_classes": 10, "timesteps": 4}
+        {
+            "embed_dims": 32,
+            "depths": 1,
+            "num_heads": 2,
+            "in_channels": 1,
+            "image_size": (8, 8),
+            "num_classes": 10,
+            "timesteps": 4,
+        }
     )
     network = open_architecture(spikformer, host)
     save(network, tmp_path)
@@ -122,8 +137,14 @@ def test_a_registered_architecture_needs_no_code_and_builds_without_values(tmp_p
         (lambda folder: (folder / "weights.safetensors").unlink(), "missing or damaged"),
         (lambda folder: (folder / "weights.safetensors").write_bytes(b"12345678"), "missing or damaged"),
         (lambda folder: change(folder, version=99), "has version 99"),
-        (lambda folder: change(folder, architecture={"use": "spikingjelly.spikfomer"}), "did you mean 'spikingjelly.spikformer'"),
-        (lambda folder: change(folder, architecture={"use": "python", "function": "own_networks:LoopNet"}), "does not fit its own description"),
+        (
+            lambda folder: change(folder, architecture={"use": "spikingjelly.spikfomer"}),
+            "did you mean 'spikingjelly.spikformer'",
+        ),
+        (
+            lambda folder: change(folder, architecture={"use": "python", "function": "own_networks:LoopNet"}),
+            "does not fit its own description",
+        ),
     ],
 )
 def test_a_damaged_artifact_is_one_clear_error(ticket, tmp_path, host, damage, message):

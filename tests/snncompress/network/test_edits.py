@@ -26,7 +26,11 @@ class Doubled:
     """A builder: a linear layer whose output is doubled, from JSON arguments alone."""
 
     def build(self, old, arguments):
-        return torch.nn.Sequential(torch.nn.Linear(old.in_features, old.out_features), torch.nn.Identity()) if arguments else old
+        return (
+            torch.nn.Sequential(torch.nn.Linear(old.in_features, old.out_features), torch.nn.Identity())
+            if arguments
+            else old
+        )
 
     def transfer(self, old, new):
         new[0].load_state_dict({"weight": 2 * old.weight, "bias": 2 * old.bias})
@@ -136,7 +140,9 @@ def test_snapshots_stay_complete_after_a_replacement(chain, builders):
 
 
 def test_masks_under_a_replaced_module_are_dropped(chain, builders):
-    network = chain.with_masks({"0.weight": torch.ones(16, 6, dtype=torch.bool), "2.weight": torch.ones(4, 16, dtype=torch.bool)})
+    network = chain.with_masks(
+        {"0.weight": torch.ones(16, 6, dtype=torch.bool), "2.weight": torch.ones(4, 16, dtype=torch.bool)}
+    )
     assert set(network.edited([Replace("0", "test.doubled", {"yes": 1})]).masks) == {"2.weight"}
 
 
@@ -153,7 +159,12 @@ def test_a_replacement_that_is_not_exact_is_found_out_with_the_first_differing_l
 def test_the_root_can_be_replaced(host, builders, x):
     from snncompress import Time, declare
 
-    alone = declare(neuron.LIFNode(tau=2.0, step_mode="m"), Time("multi_step", 3), arguments={"tau": 2.0, "step_mode": "m"}, host=host)
+    alone = declare(
+        neuron.LIFNode(tau=2.0, step_mode="m"),
+        Time("multi_step", 3),
+        arguments={"tau": 2.0, "step_mode": "m"},
+        host=host,
+    )
     assert alone.edited([Replace("", "test.same", {"tau": 2.0}, exact=True)], probe=x).module.tau == 2.0
 
 

@@ -98,7 +98,9 @@ def test_removed_weights_stay_zero_through_100_adamw_steps(jelly):
     network.module.train()
     with network.hold_masks(optimizer):
         for _ in range(100):
-            loss = nn.functional.cross_entropy(network.forward(torch.rand(4, 16, 1, 8, 8)).mean(), torch.randint(10, (16,)))
+            loss = nn.functional.cross_entropy(
+                network.forward(torch.rand(4, 16, 1, 8, 8)).mean(), torch.randint(10, (16,))
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -162,7 +164,9 @@ def test_recurrent_weights_are_synapses_and_neuron_parameters_are_not(host):
 
     module = nn.Sequential(
         nn.Linear(5, 7),
-        snntorch.RLeaky(beta=torch.full((7, 1), 0.9), linear_features=7, init_hidden=True, learn_beta=True, all_to_all=True),
+        snntorch.RLeaky(
+            beta=torch.full((7, 1), 0.9), linear_features=7, init_hidden=True, learn_beta=True, all_to_all=True
+        ),
     )
     time = Time("per_step", 2)
     network = Network(module, time, InHand(module, time, {}), host)

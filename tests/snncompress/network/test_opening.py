@@ -34,7 +34,9 @@ def test_a_function_and_its_checkpoint(host, tmp_path):
     torch.save({"state_dict": trained.state_dict(), "epoch": 3}, tmp_path / "trained.pt")
     save_file(trained.state_dict(), tmp_path / "trained.safetensors")
     for name in ("trained.pt", "trained.safetensors"):
-        model = PythonFunction(function="own_networks:JellyNet", arguments={"hidden": 12}, checkpoint=str(tmp_path / name))
+        model = PythonFunction(
+            function="own_networks:JellyNet", arguments={"hidden": 12}, checkpoint=str(tmp_path / name)
+        )
         network = open_architecture(model, host)
         assert torch.equal(network.tensors["fc1.weight"], trained.fc1.weight)
 
@@ -58,7 +60,10 @@ def test_a_checkpoint_that_does_not_fit_is_told_clearly(tmp_path):
 
 def test_a_function_that_fails_is_one_line(host):
     model = PythonFunction(function="own_networks:JellyNet", arguments={"hidden": -1})
-    with pytest.raises(ModelError, match=r"building the model 'python' failed: RuntimeError: Trying to create tensor with negative dimension"):
+    with pytest.raises(
+        ModelError,
+        match=r"building the model 'python' failed: RuntimeError: Trying to create tensor with negative dimension",
+    ):
         open_architecture(model, host)
 
 
@@ -80,7 +85,9 @@ def test_an_artifact_is_opened_with_its_own_architecture(host, tmp_path):
     from snncompress import save
 
     torch.manual_seed(0)
-    network = declare(LoopNet(), Time("inside", 6, input="static", records=("output", "membranes"), attribute="num_steps"), host=host)
+    network = declare(
+        LoopNet(), Time("inside", 6, input="static", records=("output", "membranes"), attribute="num_steps"), host=host
+    )
     save(network, tmp_path)
     opened = open_architecture(ArtifactFolder(folder=str(tmp_path)), host)
     assert opened.source.reference["function"] == "own_networks:LoopNet"

@@ -25,8 +25,14 @@ class NormedChain(nn.Module):
 
 def cut(keep, *, norm=True):
     tensors = [Cut("fc1.weight", 0, keep), Cut("fc1.bias", 0, keep), Cut("fc2.weight", 1, keep)]
-    tensors += [Cut(f"norm.{name}", 0, keep) for name in ("weight", "bias", "running_mean", "running_var")] if norm else []
-    sizes = (Size("fc1", "out_features", len(keep)), Size("norm", "num_features", len(keep)), Size("fc2", "in_features", len(keep)))
+    tensors += (
+        [Cut(f"norm.{name}", 0, keep) for name in ("weight", "bias", "running_mean", "running_var")] if norm else []
+    )
+    sizes = (
+        Size("fc1", "out_features", len(keep)),
+        Size("norm", "num_features", len(keep)),
+        Size("fc2", "in_features", len(keep)),
+    )
     return Slice(tuple(tensors), sizes, (Spikes("lif", -1, keep),))
 
 

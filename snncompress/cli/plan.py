@@ -1,0 +1,32 @@
+"""``snncompress plan FILE``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from snncompress.cli import options
+from snncompress.cli.output import load_host, print_json, print_list
+from snncompress.pipeline import load_pipeline
+
+
+@click.command()
+@options.pipeline_file
+@options.overrides
+@options.store
+@options.allow_code
+@options.as_json
+def command(file: str, overrides: tuple[str, ...], store: Path, *, allow_code: bool, as_json: bool) -> None:
+    """Show what a run would do and what it would reuse; reads no weights and no data."""
+    from snncompress.plan import make_plan
+    from snncompress.store import Store
+
+    host = load_host()
+    source = load_pipeline(file, host, overrides=overrides)
+    plan = make_plan(source.pipeline, host, Store(store), line=source.line, text=source.text, allow_code=allow_code)
+    if as_json:
+        print_json(plan.to_json())
+        return
+    rows = ((f"{step.index + 1}. {step.strategy.use}", step.summary) for step in plan.steps)
+    print_list(rows, if_empty="no step")
