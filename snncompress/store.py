@@ -64,9 +64,7 @@ class Store:
         """Keep a measurement under its own key."""
         file = self._measurement_file(key)
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(f".{os.getpid()}")
-        _write_json(aside, {name: value.model_dump(mode="json") for name, value in values.items()})
-        aside.replace(file)
+        _replace_json(file, {name: value.model_dump(mode="json") for name, value in values.items()})
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
@@ -84,7 +82,7 @@ class Store:
         """Remember the parts of the key that was run at a place, so that the next plan can say what changed."""
         file = self.folder / "last" / f"{place}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        _write_json(file, parts)
+        _replace_json(file, dict(parts))
 
     def _measurement_file(self, key: str) -> Path:
         return self.folder / "measurements" / key[:2] / f"{key}.json"
@@ -102,6 +100,12 @@ def write_aside(place: Path, write: Callable[[Path], object]) -> None:
                 os.fsync(opened.fileno())
     shutil.rmtree(place, ignore_errors=True)
     aside.rename(place)
+
+
+def _replace_json(file: Path, data: Any) -> None:
+    aside = file.with_suffix(f".{os.getpid()}")
+    _write_json(aside, data)
+    aside.replace(file)
 
 
 def _write_json(file: Path, data: Any) -> None:

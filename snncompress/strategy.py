@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from snncompress.selectors import Inventory
@@ -102,6 +103,10 @@ class Strategy(Settings):
     def training(self) -> Training | None:
         """Return the training settings that later steps take over where they give none."""
         return None
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that this step reads; what they hold is part of its key."""
+        return ()
 
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Return what is wrong with these settings for this network; called before anything runs."""

@@ -62,3 +62,30 @@ def jelly_chain(hidden: int = 16) -> nn.Module:
 def summed_loss(output: object, labels_B: Tensor) -> Tensor:
     """A user's own loss: cross entropy on the summed output."""
     return nn.functional.cross_entropy(output.per_step().sum(0), labels_B)
+
+
+def recurrent_net(hidden: int = 12) -> nn.Module:
+    """snnTorch neurons that keep their state, the first with recurrent weights and a leak per neuron."""
+    beta = torch.full((hidden,), 0.9)
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(64, hidden),
+        snntorch.RLeaky(beta=beta, learn_beta=True, linear_features=hidden, all_to_all=True, init_hidden=True),
+        nn.Linear(hidden, 10),
+        snntorch.Leaky(beta=0.9, init_hidden=True),
+    )
+
+
+class IntegrateNet(nn.Module):
+    """One identity layer before SpikingJelly IF neurons, so that spikes can be counted by hand."""
+
+    def __init__(self, features: int = 4) -> None:
+        super().__init__()
+        self.fc = layer.Linear(features, features, bias=False)
+        self.neuron = neuron.IFNode(v_threshold=1.0, v_reset=None)
+        with torch.no_grad():
+            self.fc.weight.copy_(torch.eye(features))
+        functional.set_step_mode(self, "m")
+
+    def forward(self, x_TBCHW: Tensor) -> Tensor:
+        return self.neuron(self.fc(x_TBCHW.flatten(2)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from snncompress import Bench, Measurement, Names, Settings
+from snncompress import Bench, Measurement, Names, Settings, StepError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +53,8 @@ class Sparsity(Settings):
         del bench
         named = dict(network.module.named_parameters())
         selected = [named[name] for name in network.inventory.weights(self.select)]
+        if not selected:
+            raise StepError(_no_weights(network, self.select))
         over = ", ".join(self.select)
         return {
             "sparsity": Measurement(
@@ -83,6 +85,12 @@ class Size(Settings):
         with tempfile.TemporaryDirectory() as folder:
             size = (save(network, Path(folder)) / "weights.safetensors").stat().st_size
         return {"bytes": Measurement(value=size, unit="bytes", how="weights.safetensors of the artifact")}
+
+
+def _no_weights(network: Network, terms: Sequence[str]) -> str:
+    near = [name for bad in network.inventory.unmatched(terms) for name in bad.near]
+    hint = f"near: {', '.join(near)}" if near else "see `snncompress inspect`"
+    return f"metric 'sparsity': selector {list(terms)!r} picks no synaptic weight of this network; {hint}"
 
 
 def _zero_part(values: Sequence[Tensor]) -> float:

@@ -63,22 +63,17 @@ class Lottery(Strategy):
         """Return the settings of the training in each round, if they are its own."""
         return self.retrain
 
+    def files(self) -> tuple[Path, ...]:
+        """Return the checkpoint to rewind to, if that is a file."""
+        return (self._checkpoint,) if self._checkpoint else ()
+
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a snapshot that nobody keeps, an untrained network, and no epochs to train."""
         yield from facts.check_selector(self.select)
         yield from facts.check_state(
             "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
         )
-        if self.rewind_to.startswith(_CHECKPOINT):
-            file = Path(self.rewind_to.removeprefix(_CHECKPOINT))
-            if not file.is_file():
-                yield Problem(
-                    ("rewind_to",), f"checkpoint {str(file)!r} does not exist", "give the path of a state dict"
-                )
-        else:
-            number = self.rewind_to.removeprefix("epoch-")
-            hint = f"add `snapshots: [{number}]` to an earlier train step" if number.isdigit() else ""
-            yield from facts.check_state(f"snapshot:{self.rewind_to}", where="rewind_to", hint=hint)
+        yield from self._check_rewinding(facts)
         if (
             self.epochs is None
             and self.retrain is None
@@ -100,6 +95,17 @@ class Lottery(Strategy):
             network = run.stage(f"round-{number}", work)
         return network
 
+    def _check_rewinding(self, facts: Facts) -> Iterable[Problem]:
+        if file := self._checkpoint:
+            if not file.is_file():
+                yield Problem(
+                    ("rewind_to",), f"checkpoint {str(file)!r} does not exist", "give the path of a state dict"
+                )
+            return
+        number = self.rewind_to.removeprefix("epoch-")
+        hint = f"add `snapshots: [{number}]` to an earlier train step" if number.isdigit() else ""
+        yield from facts.check_state(f"snapshot:{self.rewind_to}", where="rewind_to", hint=hint)
+
     def _round(self, network: Network, target: dict[str, Tensor], training: Training, number: int, run: Run) -> Network:
         masks = next_masks(network, self.select, self.fraction_per_round, self.scope)
         ticket = network.with_masks(masks).with_weights(target)
@@ -114,14 +120,19 @@ class Lottery(Strategy):
 
     def _rewind_target(self, network: Network) -> dict[str, Tensor]:
         tensors: Any = (
-            network.read_checkpoint(Path(self.rewind_to.removeprefix(_CHECKPOINT)))
-            if self.rewind_to.startswith(_CHECKPOINT)
+            network.read_checkpoint(self._checkpoint)
+            if self._checkpoint
             else network.snapshots[self.rewind_to]
         )
         if self.rewind_statistics:
             return dict(tensors)
         learnt = {name for name, _ in network.module.named_parameters()}
         return {name: value for name, value in tensors.items() if name in learnt}
+
+    @property
+    def _checkpoint(self) -> Path | None:
+        named = self.rewind_to.startswith(_CHECKPOINT)
+        return Path(self.rewind_to.removeprefix(_CHECKPOINT)) if named else None
 
     @property
     def _start_epoch(self) -> int:

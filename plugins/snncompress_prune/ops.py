@@ -29,7 +29,7 @@ def prune_smallest(
         scores those at the earlier positions go first (in the order of ``scores``).
     """
     whole = {name: masks.get(name, torch.ones_like(value, dtype=torch.bool)) for name, value in scores.items()}
-    if scope == "matrix":
+    if scope == "matrix" or not scores:
         return {name: _pruned({name: value}, whole, fraction)[name] for name, value in scores.items()}
     return _pruned(scores, whole, fraction)
 

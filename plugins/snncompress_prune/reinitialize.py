@@ -36,6 +36,10 @@ class Reinitialize(Strategy):
         """Return the settings of the training, if they are its own."""
         return self.retrain
 
+    def provides(self) -> frozenset[str]:
+        """Provide trained weights."""
+        return frozenset({"weights"})
+
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a network without masks, and no epochs to train."""
         yield from facts.check_state("masks", where="use", hint="put prune.lottery or prune.l1 before it")
@@ -43,6 +47,8 @@ class Reinitialize(Strategy):
             yield Problem(
                 ("epochs",), "there is no earlier training to take the number of epochs from", "give `epochs`"
             )
+        if self.retrain is not None:
+            yield from facts.check_training(self.retrain, where=("retrain",))
 
     def apply(self, network: Network, run: Run) -> Network:
         """Draw fresh weights under the masks and train them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from snncompress import Inventory, StepError, Strategy, Training
@@ -27,9 +27,18 @@ def next_masks(network: Network, terms: Sequence[str], fraction: float, scope: s
     if not names:
         raise StepError(f"selector {list(terms)!r} picks no synaptic weight of this network; see `snncompress inspect`")
     tensors = network.tensors
+    _require_finite({name: tensors[name] for name in names})
     masks = {name: mask.to(tensors[name].device) for name, mask in network.masks.items()}
     pruned = prune_smallest({name: tensors[name].abs() for name in names}, masks, fraction, scope=scope)
     return {**masks, **pruned}
+
+
+def _require_finite(weights: Mapping[str, Tensor]) -> None:
+    wrong = [name for name, value in weights.items() if not bool(value.isfinite().all())]
+    if wrong:
+        raise StepError(
+            f"{wrong[0]!r} holds values that are not finite, so its weights have no order; train again with a lower lr"
+        )
 
 
 def density(network: Network, terms: Sequence[str]) -> dict[str, Any]:

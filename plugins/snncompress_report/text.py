@@ -8,6 +8,10 @@ from typing import ClassVar, Literal
 from snncompress import Measurement, Record, Settings
 
 
+_SMALL = 1e-3
+"""Below it, four decimals would show next to nothing."""
+
+
 class Text(Settings):
     """Write what was done and measured as plain text."""
 
@@ -63,7 +67,9 @@ def _shown(values: Mapping[str, Measurement], name: str) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3g}" if 0 < abs(value) < _SMALL else f"{value:.4f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

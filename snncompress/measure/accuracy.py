@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,11 +36,14 @@ class Predictions:
 
 
 def predict(network: Network, bench: Bench, split: Literal["train", "validation", "test"] = "test") -> Predictions:
-    """Classify every sample of a split by the mean output over time; ties go to the lower class."""
+    """Classify every sample of a split by the mean output over time; ties go to the lower class.
+
+    The modes of the module and the global random generators are left as they were.
+    """
     generator = bench.generator()
     predicted: list[Tensor] = []
     labels: list[Tensor] = []
-    with evaluating(network.module), torch.no_grad():
+    with evaluating(network.module), _leaving_generators(), torch.no_grad():
         network.reset()
         for x_B, y_B in bench.batches(split):
             output = network.forward(bench.encode(network, x_B, generator))
@@ -58,3 +63,15 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes:
             part.training = mode
+
+
+@contextmanager
+def _leaving_generators() -> Iterator[None]:
+    """Put the global generators back: every pass over a loader draws from torch's, a user's samples from any."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - libraries draw from it
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002 - see above
+            random.setstate(python_state)

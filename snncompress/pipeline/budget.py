@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from snncompress.settings import Number, Settings
 
+_SLACK = 1e-9
+"""Part of a value by which it may miss its limit: in binary 0.99 - 0.98 is 0.010000000000000009, and meets 0.01."""
+
 LIMITS = ("drop_at_most", "at_most_of_baseline", "at_least", "at_most")
 
 
@@ -41,9 +44,9 @@ class Budget(Settings):
         """Tell whether ``final`` keeps the limit."""
         name, number = self.limit
         checks = {
-            "drop_at_most": baseline - final <= number,
-            "at_most_of_baseline": final <= number * baseline,
-            "at_least": final >= number,
-            "at_most": final <= number,
+            "drop_at_most": baseline - final <= number + _SLACK * max(abs(baseline), abs(final)),
+            "at_most_of_baseline": final <= number * baseline + _SLACK * abs(final),
+            "at_least": final >= number - _SLACK * abs(final),
+            "at_most": final <= number + _SLACK * abs(final),
         }
         return checks[name]

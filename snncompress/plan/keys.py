@@ -36,14 +36,17 @@ def canonical(data: Any) -> str:
 
 
 def content_hash(path: Path | None) -> str:
-    """Return a hash of a file, or of the files directly in an artifact folder and below; empty for None."""
+    """Return a hash of what a file holds, or of the files in an artifact folder and below by path; empty for None."""
     if path is None:
         return ""
+    if not path.exists():
+        return "missing"
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.name.encode())
-        digest.update(file.read_bytes() if file.is_file() else b"missing")
+        digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()
 
 
@@ -79,6 +82,7 @@ def step_parts(before: str, step: Any, *, host: Host, path: str) -> dict[str, st
         "the step before": before,
         **parts,
         "code": "".join(source_hash(place) for place in _places(step.canonical())),
+        "files": "".join(content_hash(file) for file in step.files()),
         "versions": canonical(versions(host) | plugin_versions(host, step)),
         "computing path": path,
     }

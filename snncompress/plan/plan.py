@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from snncompress.components import Architecture, Inputs
-from snncompress.errors import DataError, InputError, PipelineError
+from snncompress.errors import DataError, EditError, InputError, PipelineError
 from snncompress.pipeline import Pipeline
 from snncompress.plan.keys import key_of, metric_key, root_parts, step_parts
 from snncompress.plugins import Host
@@ -107,7 +107,10 @@ def make_plan(
     """
     blame = line or _plain_line
     inputs, resolved = _resolve(pipeline, blame, allow_code=allow_code)
-    plan = _keyed(pipeline.model_copy(update={"model": resolved}), text, inputs, host, store)
+    try:
+        plan = _keyed(pipeline.model_copy(update={"model": resolved}), text, inputs, host, store)
+    except DataError as error:  # the fingerprint looks at the files of the data
+        raise PipelineError([blame(("data",), str(error), "")]) from error
     if not is_finished(plan, store):
         _check(plan, blame)
     return plan
@@ -138,9 +141,13 @@ def _resolve(pipeline: Pipeline, line: Line, *, allow_code: bool) -> tuple[Input
     except DataError as error:
         raise PipelineError([line(("data",), str(error), "")]) from error
     try:
-        return inputs, pipeline.model.resolved(inputs, pipeline.timesteps)
+        resolved = pipeline.model.resolved(inputs, pipeline.timesteps)
     except InputError as error:
         raise PipelineError([line(("model",), str(error), "")]) from error
+    file = resolved.checkpoint_path()
+    if file is not None and not file.exists():
+        raise PipelineError([line(("model",), f"{str(file)!r} does not exist", "give the path of trained weights")])
+    return inputs, resolved
 
 
 def own_code(step: Strategy) -> Iterable[str]:
@@ -189,6 +196,8 @@ def _check(plan: Plan, line: Line) -> None:
         network = open_architecture(pipeline.model, plan.host, timesteps=pipeline.timesteps, values=False)
     except InputError as error:
         raise PipelineError([line(("model",), str(error), "")]) from error
+    except EditError as error:
+        raise PipelineError([line(("timesteps",), str(error), "")]) from error
     problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
     state = set(_first_state(pipeline, network))
     earlier: list[Strategy] = []

@@ -19,6 +19,7 @@ from snncompress.store import Store, write_aside
 if TYPE_CHECKING:
     from snncompress.measure import DataBench
     from snncompress.network import Network
+    from snncompress.pipeline import Pipeline
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Execution:
         final = self._measured(len(self.plan.steps))
         record = Record(
             name=self.plan.pipeline.name,
-            pipeline=self.plan.pipeline.canonical(),
+            pipeline=_described(self.plan.pipeline),
             environment=environment(self.device, self.plan.host),
             steps=steps,
             baseline=baseline,
@@ -188,6 +189,13 @@ class Execution:
         folder.mkdir(parents=True, exist_ok=True)
         exporter.export(self._network(len(self.plan.steps)), folder)
         mark.write_text(key, encoding="utf-8")
+
+
+def _described(pipeline: Pipeline) -> dict[str, Any]:
+    model: Any = pipeline.model
+    data: Any = pipeline.data  # either may be a stand-in for something in hand, which pydantic cannot write
+    rest = pipeline.model_dump(mode="json", exclude={"model", "data"})
+    return {**rest, "model": model.canonical(), "data": data.canonical()}
 
 
 def copy_artifact(place: Path, folder: Path) -> None:

@@ -65,4 +65,5 @@ def make_scheduler(
     if training.schedule == "cosine":
         return CosineLRScheduler(optimizer, t_initial=max(1, num_epochs * steps_per_epoch), **warmup)
     rate = 1.0 if training.schedule == "constant" else 0.1
-    return StepLRScheduler(optimizer, decay_t=round(training.decay_epochs * steps_per_epoch), decay_rate=rate, **warmup)
+    decay_t = max(1, round(training.decay_epochs * steps_per_epoch))
+    return StepLRScheduler(optimizer, decay_t=decay_t, decay_rate=rate, **warmup)

@@ -1,0 +1,135 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from own_networks import JellyNet, LoopNet
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from snncompress import DataError, PipelineError, Time, compress, declare
+
+TESTS = Path(__file__).parents[2]
+LOOP = Time("inside", 6, input="static", records=("output", "membranes"), attribute="num_steps")
+
+
+def trained(network, loader, epochs=25):
+    """Train as a user would, with an ordinary loop."""
+    torch.manual_seed(0)
+    optimizer = torch.optim.Adam(network.module.parameters(), lr=5e-3)
+    network.module.train()
+    for _ in range(epochs):
+        for x, y in loader:
+            x_in = x if network.time.input == "static" else x.expand(network.time.T, *x.shape)
+            loss = nn.functional.cross_entropy(network.forward(x_in).per_step().sum(0), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            network.reset()
+    return network
+
+
+def ticket(network, loaders, **more):
+    steps = [
+        {
+            "use": "prune.lottery",
+            "rounds": 8,
+            "fraction_per_round": 0.26,
+            "retrain": {"epochs": 15, "lr": 0.005, "loss": "own_networks:summed_loss", "batch_size": 20},
+        }
+    ]
+    return compress(network, steps=steps, data=loaders, silent=True, **more)
+
+
+@pytest.fixture
+def digits_loaders():
+    """The scanned digits as a user would hold them: arrays, a split of one's own, ordinary loaders."""
+    x, y = load_digits(return_X_y=True)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(3))
+    images = torch.tensor(x, dtype=torch.float32).reshape(-1, 1, 8, 8)[order] / 16
+    labels = torch.tensor(y)[order]
+    parts = [TensorDataset(images[part], labels[part]) for part in (slice(0, 1000), slice(1000, 1297), slice(1297, None))]
+    return DataLoader(parts[0], batch_size=20, shuffle=True), DataLoader(parts[1], batch_size=99), DataLoader(parts[2], batch_size=100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "time"),
+    [(lambda: JellyNet(64, 512), Time("multi_step", 4)), (lambda: LoopNet(512), LOOP)],
+    ids=["spikingjelly", "snntorch-loop"],
+)
+def test_a_users_own_network_loaders_loss_and_checkpoint(folder, host, digits_loaders, make, time):
+    loaders = digits_loaders
+    torch.manual_seed(0)
+    network = trained(declare(make(), time, arguments={"hidden": 512}, host=host), loaders[0])
+    result = ticket(network, loaders)
+    assert result.record.final["sparsity"].value > 0.9
+    assert result.record.baseline["accuracy"].value - result.record.final["accuracy"].value <= 0.01 + 1e-9
+    x = next(iter(loaders[2]))[0]
+    x_in = x if time.input == "static" else x.expand(4, *x.shape).contiguous()
+    result.network.module.eval()
+    expected = result.network.forward(x_in).logits.detach()
+    torch.save((x_in, expected), folder / "expected.pt")
+    program = (
+        "import torch, snncompress\n"
+        "network = snncompress.load('runs/compressed/final', allow_code=True)\n"
+        "network.module.eval()\n"
+        "x, expected = torch.load('expected.pt')\n"
+        "assert torch.equal(network.forward(x).logits, expected)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": str(TESTS), "PATH": ""}, cwd=folder)
+
+
+def test_the_users_module_is_left_alone(folder, host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    before = {name: value.clone() for name, value in network.module.state_dict().items()}
+    compress(network, steps=[{"use": "prune.l1", "fraction": 0.5, "select": "fc1"}], data=loaders, silent=True)
+    assert all(torch.equal(before[name], value) for name, value in network.module.state_dict().items())
+
+
+def test_running_again_reuses_and_other_weights_do_not(folder, host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    steps = [{"use": "prune.l1", "fraction": 0.5, "finetune": {"epochs": 1}}]
+    assert not compress(network, steps=steps, data=loaders, silent=True).record.steps[0].reused
+    assert compress(network, steps=steps, data=loaders, silent=True).record.steps[0].reused
+    changed = network.with_weights({"fc1.bias": torch.ones(32)})
+    assert not compress(changed, steps=steps, data=loaders, silent=True).record.steps[0].reused
+
+
+def test_all_problems_of_the_steps_are_told_at_once(folder, host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    with pytest.raises(PipelineError) as caught:
+        compress(network, steps=[{"use": "prune.l2"}, {"use": "train", "epochs": 0}], data=loaders, silent=True)
+    assert len(caught.value.lines) == 2
+    with pytest.raises(PipelineError, match="selector 'fc9' matches nothing; near: fc2, fc1"):
+        compress(network, steps=[{"use": "prune.l1", "fraction": 0.5, "select": "fc9"}], data=loaders, silent=True)
+
+
+def test_data_that_do_not_fit_are_one_clear_error(folder, host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    with pytest.raises(DataError, match="three loaders"):
+        compress(network, steps=[], data=loaders[:2], silent=True)
+    with pytest.raises(DataError, match="kind must be"):
+        compress(network, steps=[], data=loaders, kind="video", silent=True)
+
+
+def test_a_membrane_loss_trains_a_loop(folder, host, loaders):
+    network = declare(LoopNet(), LOOP, host=host)
+    result = compress(
+        network, steps=[{"use": "train", "epochs": 5, "lr": 0.01, "loss": "membrane_cross_entropy"}], data=loaders, silent=True
+    )
+    assert result.record.final["accuracy"].value > 0.5
+
+
+def test_the_compressed_network_is_known_to_its_library(folder, host, loaders):
+    """snntorch.utils.reset goes through a list of instances that copies are missing from."""
+    from snntorch import utils
+
+    network = declare(LoopNet(), LOOP, host=host)
+    module = compress(network, steps=[{"use": "prune.l1", "fraction": 0.5}], data=loaders, silent=True).network.module
+    module(next(iter(loaders[2]))[0])
+    assert module.lif1.mem.abs().sum() > 0
+    utils.reset(module)
+    assert module.lif1.mem.abs().sum() == 0

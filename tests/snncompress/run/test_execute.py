@@ -1,0 +1,201 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from snncompress import PipelineError, StepError, load, run
+from snncompress.plan import make_plan
+from snncompress.pipeline import pipeline_from
+from snncompress.store import Store
+
+TESTS = Path(__file__).parents[2]
+
+
+def weights(folder):
+    return load_file(Path(folder) / "final" / "weights.safetensors")
+
+
+def same(first, second):
+    return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_leaves_the_files_that_the_design_names(folder, pipeline, host):
+    result = run(pipeline, allow_code=True, silent=True, host=host)
+    assert sorted(file.name for file in result.folder.iterdir()) == ["final", "pipeline.yaml", "plan.json", "record.json", "report.txt"]
+    record = json.loads((result.folder / "record.json").read_text())
+    assert [step["use"] for step in record["steps"]] == ["train", "prune.lottery", "prune.l1"]
+    assert record["final"]["sparsity"]["value"] == result.record.final["sparsity"].value
+    assert record["environment"]["versions"]["torch"] == torch.__version__.partition("+")[0] or True
+    assert yaml.safe_load((result.folder / "pipeline.yaml").read_text())["name"] == "small"
+
+
+def test_the_baseline_is_the_network_before_the_first_step_that_compresses(folder, pipeline, host):
+    record = run(pipeline, allow_code=True, silent=True, host=host).record
+    assert record.baseline == record.steps[0].measurements
+    assert record.baseline["sparsity"].value == 0
+    assert record.final == record.steps[2].measurements
+
+
+def test_running_again_reuses_every_step(folder, pipeline, host):
+    first = run(pipeline, allow_code=True, silent=True, host=host)
+    kept = weights(first.folder)
+    started = time.monotonic()
+    again = run(pipeline, allow_code=True, silent=True, host=host)
+    assert time.monotonic() - started < 5
+    assert [step.reused for step in again.record.steps] == [True, True, True]
+    assert same(weights(again.folder), kept)
+    assert again.record.final == first.record.final
+
+
+def test_a_finished_run_imports_no_snn_library(folder, pipeline, host):
+    """Also not when everything but the process is the same."""
+    pipeline["model"] = {"use": "spikingjelly.spikformer", "embed_dims": 32, "depths": 1, "num_heads": 2}
+    pipeline["data"] = {"use": "digits", "size": 8}
+    pipeline["steps"] = [{"use": "train", "epochs": 1}]
+    (folder / "small.yaml").write_text(yaml.safe_dump(pipeline))
+    program = (
+        "import sys, snncompress\n"
+        "result = snncompress.run('small.yaml', silent=True)\n"
+        "print([name for name in ('spikingjelly', 'snntorch', 'timm') if name in sys.modules])\n"
+    )
+    outputs = [subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout for _ in range(2)]
+    assert outputs[0].strip() != "[]"
+    assert outputs[1].strip() == "[]"
+
+
+def test_a_change_of_the_last_step_redoes_that_step_only(folder, pipeline, host):
+    run(pipeline, allow_code=True, silent=True, host=host)
+    pipeline["steps"][2]["fraction"] = 0.25
+    source = pipeline_from(pipeline, host)
+    plan = make_plan(source.pipeline, host, Store(Path("runs/.store")), allow_code=True)
+    assert [step.reused for step in plan.steps] == [True, True, False]
+    assert plan.steps[2].why == "changed: setting fraction"
+    record = run(pipeline, allow_code=True, silent=True, host=host).record
+    assert [step.reused for step in record.steps] == [True, True, False]
+
+
+def test_pipelines_that_differ_in_a_late_step_share_the_early_ones(folder, pipeline, host):
+    run(pipeline, allow_code=True, silent=True, host=host)
+    pipeline["name"] = "other"
+    pipeline["steps"][1]["rounds"] = 1
+    record = run(pipeline, allow_code=True, silent=True, host=host).record
+    assert [step.reused for step in record.steps] == [True, False, False]
+
+
+def test_another_seed_changes_everything(folder, pipeline, host):
+    first = run(pipeline, allow_code=True, silent=True, host=host)
+    kept = weights(first.folder)
+    second = run(pipeline | {"seed": 1}, allow_code=True, silent=True, host=host)
+    assert [step.reused for step in second.record.steps] == [False, False, False]
+    assert not same(weights(second.folder), kept)
+
+
+def test_the_same_seed_in_another_store_gives_the_same_bits(folder, pipeline, host):
+    first = weights(run(pipeline, allow_code=True, silent=True, host=host).folder)
+    second = weights(run(pipeline, allow_code=True, silent=True, host=host, store="elsewhere", output="other").folder)
+    assert same(first, second)
+
+
+def test_nothing_that_happened_before_in_the_process_matters(folder, pipeline, host):
+    first = weights(run(pipeline, allow_code=True, silent=True, host=host).folder)
+    torch.rand(17)
+    second = weights(run(pipeline, allow_code=True, silent=True, host=host, store="elsewhere", output="other").folder)
+    assert same(first, second)
+
+
+def test_the_artifact_gives_the_logits_of_the_network_that_was_measured(folder, pipeline, host):
+    from snncompress import predict
+    from snncompress.measure import DataBench
+
+    result = run(pipeline, allow_code=True, silent=True, host=host)
+    network = load(result.folder / "final", allow_code=True, host=host)
+    source = pipeline_from(pipeline, host).pipeline
+    found = predict(network, DataBench(source.data.load(0), source.encode, 0))
+    assert found.accuracy == result.record.final["accuracy"].value
+
+
+def test_a_failing_step_keeps_what_was_finished(folder, pipeline, host):
+    pipeline["steps"][1] = {"use": "prune.lottery", "rounds": 1, "rewind_to": "epoch-1", "retrain": {"epochs": 1, "lr": 1e30}}
+    with pytest.raises(StepError, match="the loss is"):
+        run(pipeline, allow_code=True, silent=True, host=host)
+    pipeline["steps"][1]["retrain"]["lr"] = 1e-3
+    record = run(pipeline, allow_code=True, silent=True, host=host).record
+    assert [step.reused for step in record.steps] == [True, False, False]
+
+
+def test_a_users_code_runs_only_where_allowed(folder, pipeline, host):
+    with pytest.raises(PipelineError, match="model: 'python' runs your own code; allow it with --allow-code"):
+        run(pipeline, silent=True, host=host)
+
+
+def test_budgets_are_judged_against_the_baseline(folder, pipeline, host):
+    pipeline["budget"] = [{"metric": "parameters_nonzero", "at_most_of_baseline": 0.5}, {"metric": "accuracy", "at_least": 1.0}]
+    record = run(pipeline, allow_code=True, silent=True, host=host).record
+    met = {entry.metric: entry.met for entry in record.budget}
+    assert met["parameters_nonzero"] == (record.final["parameters_nonzero"].value <= 0.5 * record.baseline["parameters_nonzero"].value)
+    assert met["accuracy"] == (record.final["accuracy"].value >= 1.0)
+
+
+def test_a_measurement_added_later_is_made_without_redoing_steps(folder, pipeline, host):
+    run(pipeline, allow_code=True, silent=True, host=host)
+    pipeline["measure"].append("firing_rate")
+    record = run(pipeline, allow_code=True, silent=True, host=host).record
+    assert all(step.reused for step in record.steps)
+    assert 0 < record.final["firing_rate"].value < 1
+
+
+@pytest.mark.parametrize("encode", ["poisson", "latency"])
+def test_spike_coding_is_repeatable(folder, pipeline, host, encode):
+    pipeline |= {"encode": encode, "timesteps": 4}
+    pipeline["steps"] = pipeline["steps"][:1]
+    first = run(pipeline, allow_code=True, silent=True, host=host)
+    second = run(pipeline, allow_code=True, silent=True, host=host, store="elsewhere", output="other")
+    assert first.record.final["accuracy"] == second.record.final["accuracy"]
+    assert same(weights(first.folder), weights(second.folder))
+    assert first.record.final["accuracy"].value > 0.3
+
+
+def test_a_plugin_can_wrap_a_step(folder, pipeline, host):
+    import pluggy
+
+    seen = []
+
+    class Timing:
+        @pluggy.HookimplMarker("snncompress")(wrapper=True)
+        def snncompress_run_step(self, step):
+            seen.append(step.use)
+            return (yield)
+
+    plugin = Timing()
+    host.manager.register(plugin)
+    try:
+        run(pipeline, allow_code=True, silent=True, host=host)
+    finally:
+        host.manager.unregister(plugin)
+    assert seen == ["train", "prune.lottery", "prune.l1"]
+
+
+def test_the_command_line_gives_the_same_and_its_exit_codes(folder, pipeline):
+    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    pipeline["budget"] = [{"metric": "accuracy", "at_least": 1.0}]
+    (folder / "small.yaml").write_text(yaml.safe_dump(pipeline))
+
+    def call(*arguments):
+        return subprocess.run(["snncompress", *arguments], capture_output=True, text=True, check=False, env=environment)
+
+    missed = call("run", "small.yaml", "--allow-code", "--json")
+    assert missed.returncode == 3
+    assert json.loads(missed.stdout)["name"] == "small"
+    assert "step 1 of 3: train" in missed.stderr
+    assert call("run", "small.yaml").returncode == 2
+    failed = call("run", "small.yaml", "--allow-code", "--set", "steps.0.lr=1e30")
+    assert failed.returncode == 1
+    assert "the loss is" in failed.stderr
+    assert "Traceback" not in failed.stderr

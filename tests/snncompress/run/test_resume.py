@@ -1,0 +1,121 @@
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from own_networks import JellyNet
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader, TensorDataset
+
+from snncompress import Time, compress, declare
+
+TESTS = Path(__file__).parents[2]
+NUM_KILLS = 20
+
+
+class Interrupting(TensorDataset):
+    """Samples that interrupt the program once, after a number of accesses."""
+
+    def __init__(self, *tensors, after):
+        super().__init__(*tensors)
+        self.left = after
+
+    def __getitem__(self, index):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return super().__getitem__(index)
+
+
+def weights(folder):
+    return load_file(Path(folder) / "final" / "weights.safetensors")
+
+
+def same(first, second):
+    return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("after", [300, 700, 1130])
+def test_an_interrupted_run_over_a_users_loader_ends_bit_equal(folder, host, after):
+    """The loader shuffles with a generator of its own, whose state is part of the checkpoint."""
+    x = torch.rand(120, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(120) % 10
+    torch.manual_seed(0)
+    network = declare(JellyNet(), Time("multi_step", 2), host=host)
+    steps = [
+        {"use": "train", "epochs": 4, "snapshots": [1]},
+        {"use": "prune.lottery", "rounds": 2, "rewind_to": "epoch-1", "epochs": 3},
+    ]
+
+    def attempt(name, left):
+        samples = Interrupting(x, y, after=left)
+        loader = DataLoader(samples, batch_size=16, shuffle=True, generator=torch.Generator().manual_seed(9))
+        rest = DataLoader(TensorDataset(x, y), batch_size=60)
+        return compress(network, steps=steps, data=(loader, rest, rest), name=name, store=f"{name}.store", measure=["parameters"], silent=True)
+
+    straight = attempt("straight", -1)
+    with pytest.raises(KeyboardInterrupt):
+        attempt("broken", after)
+    assert same(weights(attempt("broken", -1).folder), weights(straight.folder))
+
+
+def test_a_stage_that_is_done_is_not_run_again(folder, host):
+    """Also its notes come back, so the record of an interrupted run is the record of a straight one."""
+    x, y = torch.rand(60, 1, 8, 8), torch.arange(60) % 10
+    network = declare(JellyNet(), Time("multi_step", 2), host=host)
+    steps = [{"use": "prune.lottery", "rounds": 3, "retrain": {"epochs": 1, "batch_size": 20}}]
+    rest = DataLoader(TensorDataset(x, y), batch_size=60)
+
+    def attempt(left):
+        loader = DataLoader(Interrupting(x, y, after=left), batch_size=20)
+        return compress(network, steps=steps, data=(loader, rest, rest), measure=["parameters"], silent=True)
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt(200)
+    notes = attempt(-1).record.steps[0].notes
+    assert [entry["round"] for entry in notes["rounds"]] == [1, 2, 3]
+    assert sorted(notes["training"]) == ["round 1 of 3", "round 2 of 3", "round 3 of 3"]
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments_the_final_weights_are_bit_equal(folder, pipeline):
+    pipeline["steps"] = [
+        {"use": "train", "epochs": 12, "lr": 0.01, "snapshots": [1]},
+        {"use": "prune.lottery", "rounds": 4, "rewind_to": "epoch-1", "epochs": 8},
+        {"use": "prune.l1", "fraction": 0.5, "finetune": {"epochs": 8, "loss": "tet"}},
+    ]
+    (folder / "killed.yaml").write_text(yaml.safe_dump(pipeline))
+    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+
+    def start(name):
+        command = [sys.executable, "-m", "snncompress", "run", "killed.yaml", "--allow-code", "--output", name, "--store", f"{name}.store"]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    straight = start("straight")
+    _, shown = straight.communicate()
+    assert straight.returncode == 0, shown
+    draw = random.Random(0)
+    kills = 0
+    while kills < NUM_KILLS:
+        process = start("killed")
+        first = process.stderr.readline()  # the work has begun
+        assert first, "the program ended before it began"
+        try:
+            process.wait(draw.uniform(0, 2.5))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.communicate()
+        if process.returncode == 0:
+            assert same(weights("killed"), weights("straight"))
+            shutil.rmtree("killed.store")
+    process = start("killed")
+    _, shown = process.communicate()
+    assert process.returncode == 0, shown
+    assert same(weights("killed"), weights("straight"))
