@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from snncompress.code import import_object
+from snncompress.errors import ModelError
 from snncompress.selectors import Inventory
 from snncompress.settings import Settings
-from snncompress.training import Training
+from snncompress.training import Training, optimizer_fault
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,11 +63,20 @@ class Facts:
         return problems
 
     def check_training(self, training: Training, *, where: tuple[str, ...] = ()) -> list[Problem]:
-        """Return a problem if the loss reads membranes that the network does not record."""
-        if training.loss != "membrane_cross_entropy" or "membranes" in self.time.records:
-            return []
-        hint = "choose another loss, or declare the network's `records`"
-        return [Problem((*where, "loss"), "this network records no membranes", hint)]
+        """Return a problem for an optimiser or a loss that does not exist, or that this network cannot serve."""
+        problems: list[Problem] = []
+        if fault := optimizer_fault(training):
+            setting, what, hint = fault
+            problems.append(Problem((*where, setting), what, hint))
+        if training.loss == "membrane_cross_entropy" and "membranes" not in self.time.records:
+            hint = "choose another loss, or declare the network's `records`"
+            problems.append(Problem((*where, "loss"), "this network records no membranes", hint))
+        if ":" in training.loss:
+            try:
+                import_object(training.loss)
+            except ModelError as error:
+                problems.append(Problem((*where, "loss"), str(error)))
+        return problems
 
     def check_state(self, *needed: str, where: str, hint: str) -> list[Problem]:
         """Return a problem for each thing in ``needed`` that no earlier step provides."""

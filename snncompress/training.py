@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from snncompress.errors import did_you_mean
 from snncompress.settings import Count, Number, Settings
 
 Loss = Annotated[
@@ -54,3 +55,17 @@ class Training(Settings):
         "float32", description="Precision of the forward pass (accelerate)."
     )
     loss: Loss = "cross_entropy"
+
+
+def optimizer_fault(training: Training) -> tuple[str, str, str] | None:
+    """Return the setting, what is wrong with it and a hint, if timm has no such optimiser or it has no momentum."""
+    if (training.optimizer, training.momentum) == ("adamw", None):
+        return None  # the default is known without the seconds that timm takes to import
+    from timm.optim._optim_factory import get_optimizer_info, list_optimizers
+
+    known = [str(name) for name in list_optimizers()]
+    if training.optimizer not in known:
+        return "optimizer", f"timm has no optimizer {training.optimizer!r}", did_you_mean(training.optimizer, known)
+    if training.momentum is not None and not get_optimizer_info(training.optimizer).has_momentum:
+        return "momentum", f"optimizer {training.optimizer!r} has no momentum", "leave it out, or choose sgd"
+    return None

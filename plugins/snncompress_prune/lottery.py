@@ -120,9 +120,7 @@ class Lottery(Strategy):
 
     def _rewind_target(self, network: Network) -> dict[str, Tensor]:
         tensors: Any = (
-            network.read_checkpoint(self._checkpoint)
-            if self._checkpoint
-            else network.snapshots[self.rewind_to]
+            network.read_checkpoint(self._checkpoint) if self._checkpoint else network.snapshots[self.rewind_to]
         )
         if self.rewind_statistics:
             return dict(tensors)

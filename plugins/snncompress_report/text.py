@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 
 from snncompress import Measurement, Record, Settings
 
-
 _SMALL = 1e-3
 """Below it, four decimals would show next to nothing."""
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from snncompress.errors import InputError, did_you_mean
+from snncompress.errors import InputError
 from snncompress.network import Network
-from snncompress.training import Training
+from snncompress.training import Training, optimizer_fault
 
 
 def make_optimizer(network: Network, training: Training) -> torch.optim.Optimizer:
@@ -16,14 +16,12 @@ def make_optimizer(network: Network, training: Training) -> torch.optim.Optimize
 
     Weight decay is applied to synaptic weights alone. Groups that modules declare come first, with their own settings.
     """
-    from timm.optim._optim_factory import create_optimizer_v2, get_optimizer_info, list_optimizers
+    from timm.optim._optim_factory import create_optimizer_v2
 
-    known = [str(name) for name in list_optimizers()]
-    if training.optimizer not in known:
-        raise InputError(f"unknown optimizer {training.optimizer!r}; {did_you_mean(training.optimizer, known)}")
+    if fault := optimizer_fault(training):
+        setting, what, hint = fault
+        raise InputError(f"{setting}: {what}; {hint}")
     momentum: dict[str, Any] = {} if training.momentum is None else {"momentum": training.momentum}
-    if momentum and not get_optimizer_info(training.optimizer).has_momentum:
-        raise InputError(f"optimizer {training.optimizer!r} has no momentum; leave out `momentum`, or choose sgd")
     made: torch.optim.Optimizer = create_optimizer_v2(
         parameter_groups(network, training.weight_decay),
         opt=training.optimizer,

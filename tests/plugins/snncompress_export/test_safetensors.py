@@ -5,10 +5,10 @@ import pytest
 import torch
 from own_networks import JellyNet
 from safetensors.torch import load_file, save_file
-from snncompress_export import Safetensors
 from spikingjelly.activation_based import functional
 
 from snncompress import Time, declare
+from snncompress_export import Safetensors
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from own_networks import JellyNet
-from snncompress_measures.behaviour import Accuracy, FiringRate
 from torch import nn
 
 from snncompress import Time, declare
+from snncompress_measures.behaviour import Accuracy, FiringRate
 
 X = [[[[5.0, 1.0, 2.0]]], [[[0.0, 3.0, 1.0]]], [[[0.0, 1.0, 9.0]]], [[[2.0, 2.0, 2.0]]], [[[0.0, 4.0, 4.0]]]]
 CLASSES = [0, 1, 2, 0, 1]  # ties go to the lower class

@@ -1,11 +1,11 @@
 import pytest
 import torch
 from own_networks import JellyNet
-from snncompress_measures.size import Parameters, Size, Sparsity
 from torch import nn
 
 from snncompress import StepError, Time, declare
 from snncompress.network import InHand, Network
+from snncompress_measures.size import Parameters, Size, Sparsity
 
 HIDDEN = 8
 WEIGHTS = 64 * HIDDEN + 10 * HIDDEN  # fc1 and fc2

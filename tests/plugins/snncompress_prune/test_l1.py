@@ -69,9 +69,7 @@ def test_a_trained_network_with_weights_to_prune_is_fine(trained, make, select):
 
 
 def test_an_untrained_network_a_wrong_selector_and_a_wrong_loss_are_found(trained, make):
-    wrong = make(
-        "prune.l1", fraction=0.5, select=("fc3",), finetune=Training(epochs=1, loss="membrane_cross_entropy")
-    )
+    wrong = make("prune.l1", fraction=0.5, select=("fc3",), finetune=Training(epochs=1, loss="membrane_cross_entropy"))
     problems = list(wrong.check(facts_of(trained)))
     assert [problem.where for problem in problems] == [("select",), ("use",), ("finetune", "loss")]
     assert problems[0].what == "selector 'fc3' matches nothing"

@@ -147,7 +147,7 @@ def test_masks_only_shrink_and_no_removed_weight_is_ever_revived(lottery):
 
 def test_the_weights_that_go_are_the_smallest_after_training(lottery, trained):
     _, run = lottery
-    mask = {name: mask for name, mask in run.rounds[0].network.masks.items()}
+    mask = dict(run.rounds[0].network.masks.items())
     kept = torch.cat([trained.tensors[name][mask[name]].abs() for name in mask])
     gone = torch.cat([trained.tensors[name][~mask[name]].abs() for name in mask])
     assert kept.min() >= gone.max()

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from snncompress_prune.selection import block_terms, density, last_training, next_masks, training_of
 
 from snncompress import StepError, Training
+from snncompress_prune.selection import block_terms, density, last_training, next_masks, training_of
 
 
 def test_the_blocks_of_a_spikformer_are_all_synapses_but_stem_and_head(host):

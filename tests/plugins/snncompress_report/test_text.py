@@ -1,8 +1,8 @@
 import pytest
-from snncompress_report.text import Text
 
 from snncompress import Measurement, Record
 from snncompress.record import BudgetRecord, StepRecord
+from snncompress_report.text import Text
 
 
 def measured(**values):
@@ -89,7 +89,15 @@ def test_a_saved_record_gives_the_same_report(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0, "0"), (12, "12"), (0.0, "0.0000"), (0.00099, "0.00099"), (0.001, "0.0010"), (1234.5, "1234.5000"), (-1e-5, "-1e-05")],
+    [
+        (0, "0"),
+        (12, "12"),
+        (0.0, "0.0000"),
+        (0.00099, "0.00099"),
+        (0.001, "0.0010"),
+        (1234.5, "1234.5000"),
+        (-1e-5, "-1e-05"),
+    ],
 )
 def test_numbers_are_readable(value, shown):
     text = Text().render(record(baseline={}, final=measured(thing=value), budget=()))

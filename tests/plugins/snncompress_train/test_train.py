@@ -87,7 +87,15 @@ def test_snapshots_never_reached_and_missing_membranes_are_found(network, make):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"epochs": 0}, {"epochs": True}, {"lr": 0}, {"lr": "0.1"}, {"momentum": 1}, {"loss": "mse"}, {"snapshots": (1, 1)}],
+    [
+        {"epochs": 0},
+        {"epochs": True},
+        {"lr": 0},
+        {"lr": "0.1"},
+        {"momentum": 1},
+        {"loss": "mse"},
+        {"snapshots": (1, 1)},
+    ],
 )
 def test_settings_out_of_range_are_refused(make, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -20,7 +20,7 @@ def draws():
         torch.rand(3).tolist(),
         np.random.rand(3).tolist(),  # noqa: NPY002 - the global generator is what is tested
         np.random.randn(),  # noqa: NPY002
-        random.random(),
+        random.random(),  # noqa: S311 - not for cryptography
         random.gauss(0, 1),
     )
 
@@ -35,7 +35,7 @@ def test_a_seed_decides_every_generator():
 
 def test_numpy_and_random_are_seeded_as_by_hand():
     seed_everything(7)
-    assert draws()[3] == random.Random(7).random()
+    assert draws()[3] == random.Random(7).random()  # noqa: S311 - not for cryptography
     seed_everything(7)
     assert draws()[1] == np.random.RandomState(7).rand(3).tolist()
     seed_everything(7)
@@ -53,7 +53,12 @@ def test_states_survive_a_file_that_holds_no_code(tmp_path):
 
 
 def test_a_derived_seed_depends_on_every_part_and_fits_torch():
-    seeds = [derived_seed(0, "step", 1), derived_seed(1, "step", 1), derived_seed(0, "model", 1), derived_seed(0, "step", 2)]
+    seeds = [
+        derived_seed(0, "step", 1),
+        derived_seed(1, "step", 1),
+        derived_seed(0, "model", 1),
+        derived_seed(0, "step", 2),
+    ]
     assert len(set(seeds)) == 4
     assert derived_seed(0, "step", 1) == seeds[0]
     assert all(0 <= seed < 2**63 for seed in seeds)

@@ -89,12 +89,12 @@ def test_momentum_is_taken_where_there_is_one(jelly):
 
 
 def test_momentum_is_refused_where_there_is_none(jelly):
-    with pytest.raises(InputError, match=r"optimizer 'adamw' has no momentum; leave out `momentum`"):
+    with pytest.raises(InputError, match=r"momentum: optimizer 'adamw' has no momentum; leave it out"):
         make_optimizer(jelly, Training(epochs=1, momentum=0.9))
 
 
 def test_an_unknown_optimiser_offers_a_near_name(jelly):
-    with pytest.raises(InputError, match="unknown optimizer 'adamv'; did you mean 'adam"):
+    with pytest.raises(InputError, match="optimizer: timm has no optimizer 'adamv'; did you mean 'adam"):
         make_optimizer(jelly, Training(epochs=1, optimizer="adamv"))
 
 
