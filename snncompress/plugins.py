@@ -197,13 +197,14 @@ class Host:
 
 
 def guarded(work: Callable[[], T], what: str, error: type[SnncompressError]) -> T:
-    """Return ``work()``, foreign code; whatever it raises becomes ``error``, which says what was being done."""
+    """Return ``work()``, foreign code; whatever it raises becomes ``error``, which says what was being done and where."""
     try:
         return work()
     except SnncompressError:
         raise
     except Exception as cause:
-        raise error(f"{what} failed: {_one_line(cause)}") from cause
+        place = traceback.extract_tb(cause.__traceback__)[-1]
+        raise error(f"{what} failed: {_one_line(cause)} ({Path(place.filename).name}:{place.lineno})") from cause
 
 
 def _known_hooks() -> set[str]:

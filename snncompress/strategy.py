@@ -26,12 +26,14 @@ Where = tuple[str | int, ...]
 class Problem:
     """Say what is wrong with a setting, where, and how to mend it.
 
-    ``where`` is relative to the thing that is checked: ``("rewind_to",)`` inside a step.
+    ``where`` is relative to the thing that is checked: ``("rewind_to",)`` inside a step. ``lacks`` names what no earlier
+    step provides; later steps are then checked as if it were there, so that one cause is told once.
     """
 
     where: Where
     what: str
     hint: str = ""
+    lacks: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Facts:
     def check_state(self, *needed: str, where: str, hint: str) -> list[Problem]:
         """Return a problem for each thing in ``needed`` that no earlier step provides."""
         return [
-            Problem((where,), f"needs {_spoken(need)}, which no earlier step provides", hint)
+            Problem((where,), f"needs {_spoken(need)}, which no earlier step provides", hint, lacks=need)
             for need in needed
             if need not in self.state
         ]

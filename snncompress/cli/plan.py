@@ -24,7 +24,7 @@ def command(file: str, overrides: tuple[str, ...], store: Path, *, allow_code: b
 
     host = load_host()
     source = load_pipeline(file, host, overrides=overrides)
-    plan = make_plan(source.pipeline, host, Store(store), line=source.line, text=source.text, allow_code=allow_code)
+    plan = make_plan(source.pipeline, host, Store(store), lines=source.lines, text=source.text, allow_code=allow_code)
     if as_json:
         print_json(plan.to_json())
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 import click
@@ -60,6 +61,8 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except SnncompressError as error:
+            if os.environ.get("SNNCOMPRESS_TRACEBACK") == "1":
+                raise
             click.echo(str(error), err=True)
             ctx.exit(WRONG_INPUT if isinstance(error, InputError) else FAILED)
         except KeyboardInterrupt:

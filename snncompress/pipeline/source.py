@@ -67,6 +67,11 @@ class Source:
         """Return a located line about the setting at ``path``."""
         return self.places.line(self.places.nearest(path), path, what, hint)
 
+    def lines(self, problems: Sequence[tuple[Where, str, str]]) -> list[str]:
+        """Return a located line for each place, problem and hint, in the order of the file."""
+        ordered = sorted(problems, key=lambda problem: self.places.order(self.places.nearest(problem[0])))
+        return [self.line(*problem) for problem in ordered]
+
 
 def load_pipeline(reference: str, host: Host, *, overrides: Sequence[str] = ()) -> Source:
     """Read a pipeline file or ``recipe:NAME``; raise PipelineError with all problems at once."""

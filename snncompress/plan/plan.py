@@ -17,10 +17,13 @@ from snncompress.strategy import Facts, Problem, Strategy, Where
 if TYPE_CHECKING:
     from snncompress.network import Network
 
+_ALLOW = "allow it with --allow-code"
+
 REFERENCE_PATH = "reference"
 """The computing path: the library's own modules, step by step as they were written."""
 
-Line = Callable[[Where, str, str], str]
+Lines = Callable[[Sequence[tuple[Where, str, str]]], list[str]]
+"""Turns places, problems and hints into located lines, in the order of the file."""
 
 
 @dataclass(frozen=True)
@@ -99,20 +102,26 @@ class Plan:
 
 
 def make_plan(
-    pipeline: Pipeline, host: Host, store: Store, *, line: Line | None = None, text: str = "", allow_code: bool = False
+    pipeline: Pipeline,
+    host: Host,
+    store: Store,
+    *,
+    lines: Lines | None = None,
+    text: str = "",
+    allow_code: bool = False,
 ) -> Plan:
     """Plan a pipeline; raise PipelineError with every problem that the built structure shows.
 
     Where every step and measurement is finished the structure is not built: it was checked when they ran.
     """
-    blame = line or _plain_line
-    inputs, resolved = _resolve(pipeline, blame, allow_code=allow_code)
+    told = lines or _plain_lines
+    inputs, resolved = _resolve(pipeline, told, allow_code=allow_code)
     try:
         plan = _keyed(pipeline.model_copy(update={"model": resolved}), text, inputs, host, store)
     except DataError as error:  # the fingerprint looks at the files of the data
-        raise PipelineError([blame(("data",), str(error), "")]) from error
+        raise PipelineError(told([(("data",), str(error), "")])) from error
     if not is_finished(plan, store):
-        _check(plan, blame)
+        _check(plan, told)
     return plan
 
 
@@ -122,31 +131,31 @@ def is_finished(plan: Plan, store: Store) -> bool:
     return all(step.reused for step in plan.steps) and all(store.measurement(key) is not None for key in wanted)
 
 
-def _resolve(pipeline: Pipeline, line: Line, *, allow_code: bool) -> tuple[Inputs, Architecture]:
-    refused = [
-        line((section,), f"{thing.use!r} runs your own code", "allow it with --allow-code")
+def _resolve(pipeline: Pipeline, lines: Lines, *, allow_code: bool) -> tuple[Inputs, Architecture]:
+    refused: list[tuple[Where, str, str]] = [
+        ((section,), f"{thing.use!r} runs your own code", _ALLOW)
         for section, thing in (("model", pipeline.model), ("data", pipeline.data))
         if getattr(thing, "needs_code", False) and not allow_code
     ]
     if not allow_code:
         refused += [
-            line(("steps", index), f"{place!r} runs your own code", "allow it with --allow-code")
+            (("steps", index), f"{place!r} runs your own code", _ALLOW)
             for index, step in enumerate(pipeline.steps)
             for place in own_code(step)
         ]
     if refused:
-        raise PipelineError(refused)
+        raise PipelineError(lines(refused))
     try:
         inputs = pipeline.data.inputs()
     except DataError as error:
-        raise PipelineError([line(("data",), str(error), "")]) from error
+        raise PipelineError(lines([(("data",), str(error), "")])) from error
     try:
         resolved = pipeline.model.resolved(inputs, pipeline.timesteps)
     except InputError as error:
-        raise PipelineError([line(("model",), str(error), "")]) from error
+        raise PipelineError(lines([(("model",), str(error), "")])) from error
     file = resolved.checkpoint_path()
     if file is not None and not file.exists():
-        raise PipelineError([line(("model",), f"{str(file)!r} does not exist", "give the path of trained weights")])
+        raise PipelineError(lines([(("model",), f"{str(file)!r} does not exist", "give the path of trained weights")]))
     return inputs, resolved
 
 
@@ -188,26 +197,28 @@ def _changed(now: dict[str, str], last: dict[str, str] | None) -> tuple[str, ...
     return tuple(name for name in sorted({*now, *last}) if now.get(name) != last.get(name))
 
 
-def _check(plan: Plan, line: Line) -> None:
+def _check(plan: Plan, lines: Lines) -> None:
     from snncompress.network import open_architecture
 
     pipeline = plan.pipeline
     try:
         network = open_architecture(pipeline.model, plan.host, timesteps=pipeline.timesteps, values=False)
     except InputError as error:
-        raise PipelineError([line(("model",), str(error), "")]) from error
+        raise PipelineError(lines([(("model",), str(error), "")])) from error
     except EditError as error:
-        raise PipelineError([line(("timesteps",), str(error), "")]) from error
+        raise PipelineError(lines([(("timesteps",), str(error), "")])) from error
     problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
     state = set(_first_state(pipeline, network))
     earlier: list[Strategy] = []
     for step in plan.steps:
         facts = Facts(network.inventory, network.time, plan.inputs, frozenset(state), tuple(earlier))
-        problems += [(("steps", step.index, *problem.where), problem) for problem in step.strategy.check(facts)]
+        found = tuple(step.strategy.check(facts))
+        problems += [(("steps", step.index, *problem.where), problem) for problem in found]
+        state |= {problem.lacks for problem in found if problem.lacks}
         state = (state - step.strategy.drops()) | step.strategy.provides()
         earlier.append(step.strategy)
     if problems:
-        raise PipelineError([line(where, problem.what, problem.hint) for where, problem in problems])
+        raise PipelineError(lines([(where, problem.what, problem.hint) for where, problem in problems]))
 
 
 def _check_encoding(plan: Plan, network: Network) -> Sequence[Problem]:
@@ -245,6 +256,5 @@ def _canonical(thing: Any) -> dict[str, Any]:
     return settings
 
 
-def _plain_line(where: Where, what: str, hint: str) -> str:
-    path = ".".join(str(part) for part in where)
-    return f"{path}: {what}" + (f"; {hint}" if hint else "")
+def _plain_lines(problems: Sequence[tuple[Where, str, str]]) -> list[str]:
+    return [f"{'.'.join(map(str, where))}: {what}" + (f"; {hint}" if hint else "") for where, what, hint in problems]

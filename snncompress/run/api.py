@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snncompress.errors import InputError
 from snncompress.pipeline import Pipeline, Source, load_pipeline, pipeline_from
 from snncompress.plan import Plan, make_plan
 from snncompress.plugins import Host
@@ -74,7 +75,7 @@ def run(
     host = host or Host.from_environment()
     source = _source(pipeline, host, overrides)
     kept = Store(Path(store))
-    plan = make_plan(source.pipeline, host, kept, line=source.line, text=source.text, allow_code=allow_code)
+    plan = make_plan(source.pipeline, host, kept, lines=source.lines, text=source.text, allow_code=allow_code)
     return _executed(plan, kept, output, device, silent=silent)
 
 
@@ -144,7 +145,7 @@ def compress(
         update={"model": model, "data": samples, "timesteps": network.time.T}
     )
     kept = Store(Path(store))
-    plan = make_plan(pipeline, host, kept, line=source.line, text=source.text, allow_code=True)
+    plan = make_plan(pipeline, host, kept, lines=source.lines, text=source.text, allow_code=True)
     return _executed(plan, kept, output, device, silent=silent)
 
 
@@ -156,7 +157,19 @@ def _source(pipeline: str | Path | Mapping[str, Any] | Source, host: Host, overr
     return load_pipeline(str(pipeline), host, overrides=overrides)
 
 
+def _require_device(name: str) -> None:
+    if name == "cpu":
+        return
+    import torch
+
+    try:
+        torch.ones(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"device {name!r} cannot be used here: {str(error).splitlines()[0].partition('. ')[0]}") from error
+
+
 def _executed(plan: Plan, store: Store, output: Path | str | None, device: str, *, silent: bool) -> Result:
+    _require_device(device)
     folder = Path(output) if output is not None else RUNS / plan.pipeline.name
     watch = Watch(silent=silent)
     try:

@@ -6,11 +6,13 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snncompress.errors import StepError
 from snncompress.plan import Plan, PlannedStep, canonical
+from snncompress.plugins import guarded
 from snncompress.record import BudgetRecord, Measurement, Record, StepRecord
 from snncompress.run.environment import environment
 from snncompress.run.watch import Watch
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from snncompress.measure import DataBench
     from snncompress.network import Network
     from snncompress.pipeline import Pipeline
+    from snncompress.strategy import Run, Strategy
 
 
 @dataclass
@@ -85,7 +88,9 @@ class Execution:
         run = StepRun(seed=seed, earlier=earlier, bench=self._bench, folder=folder, network=before, watch=self.watch)
         started = time.monotonic()
         seed_everything(seed)
-        after: Network = self.plan.host.manager.hook.snncompress_run_step(step=step.strategy, network=before, run=run)
+        after = guarded(
+            partial(self._hook, step.strategy, before, run), f"step {step.index + 1} ({step.strategy.use})", StepError
+        )
         proofs = [proof.to_json() for proof in after.proofs[len(before.proofs) :]]
         info = {
             "use": step.strategy.use,
@@ -95,6 +100,10 @@ class Execution:
             "notes": {**run.notes(), **({"proofs": proofs} if proofs else {})},
         }
         self._keep(step, after, info)
+
+    def _hook(self, strategy: Strategy, network: Network, run: Run) -> Network:
+        after: Network = self.plan.host.manager.hook.snncompress_run_step(step=strategy, network=network, run=run)
+        return after
 
     def _keep(self, step: PlannedStep, network: Network, info: Mapping[str, Any]) -> None:
         from snncompress.network import save

@@ -127,7 +127,9 @@ class _Session:
 
     def resume(self, file: Path) -> Progress:
         if not file.is_file():
-            for generator in _loader_generators(self.loader):  # so that a user's loader depends on the step's seed alone
+            for generator in _loader_generators(
+                self.loader
+            ):  # so that a user's loader depends on the step's seed alone
                 generator.manual_seed(int(torch.randint(2**62, (1,))))
             return Progress()
         state: dict[str, Any] = torch.load(file, map_location=self.accelerator.device, weights_only=True)

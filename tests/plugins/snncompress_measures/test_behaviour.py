@@ -46,6 +46,14 @@ def test_the_firing_rate_by_hand(integrate, bench_of):
     assert found.how == "7 spikes of 32 neuron outputs in 1 layers, test split"
 
 
+def test_no_potential_is_left_for_the_next_batch(integrate, bench_of):
+    # 0.4 fires once in four steps and leaves 0.6 behind, with which the next sample would fire twice
+    bench = bench_of([[[[0.4, 0.0, 0.0, 0.0]]]] * 3, [0] * 3, batch_size=1)
+    assert FiringRate().measure(integrate, bench)["firing_rate"].value == 3 / 48
+    integrate.forward(bench.encode(integrate, torch.full((1, 1, 1, 4), 0.4), bench.generator()))
+    assert FiringRate().measure(integrate, bench)["firing_rate"].value == 3 / 48
+
+
 def test_measuring_twice_counts_the_same(integrate, bench_of):
     bench = bench_of([[[[0.5, 1.0, 0.25, 0.3]]]] * 3, [0] * 3, batch_size=2)
     assert FiringRate().measure(integrate, bench) == FiringRate().measure(integrate, bench)

@@ -54,7 +54,7 @@ def plan_of(host, tmp_path):
     def plan(data, *, store=None, with_host=None, **settings):
         source = pipeline_from(data, with_host or host)
         kept = Store(store or tmp_path / "store")
-        return make_plan(source.pipeline, with_host or host, kept, line=source.line, text=source.text, **settings)
+        return make_plan(source.pipeline, with_host or host, kept, lines=source.lines, text=source.text, **settings)
 
     return plan
 
