@@ -55,7 +55,7 @@ nothing else.
 | 130 | interrupted; the same command goes on where it was |
 
 `SNNCOMPRESS_PLUGINS=a,b` limits which plugins load, `SNNCOMPRESS_STRICT_PLUGINS=1` makes a broken one fatal
-([plugins](../guides/plugins.md#faults-and-switches)).
+([plugins](../guides/plugins.md#faults-and-switches)). `SNNCOMPRESS_TRACEBACK=1` shows the whole traceback of an error.
 """
 
 KINDS = {

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from snncompress.code import import_object, source_hash
     from snncompress.components import (
         Architecture,
         Backend,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         SnncompressError,
         StateError,
         StepError,
+        did_you_mean,
     )
     from snncompress.hookspecs import hookimpl
     from snncompress.measure import Predictions, predict
@@ -43,14 +45,15 @@ if TYPE_CHECKING:
     from snncompress.record import Measurement, Record
     from snncompress.run import compress, run
     from snncompress.selectors import Inventory
-    from snncompress.settings import Count, Counts, Fraction, Names, Number, Settings
+    from snncompress.settings import Count, Counts, Fraction, Names, Number, Settings, as_tuple
+    from snncompress.sized import SizedArchitecture, Sizes
     from snncompress.strategy import Facts, Problem, Run, Strategy
     from snncompress.training import Training
 
 _PLACES = {
     "components": "Architecture Backend Bench Data Dataset Encoder Exporter Inputs Metric ModuleBuilder Reporter",
     "errors": "ArtifactError DataError EditError InputError ModelError PipelineError PluginError ProofError "
-    "SnncompressError StateError StepError",
+    "SnncompressError StateError StepError did_you_mean",
     "hookspecs": "hookimpl",
     "measure": "Predictions predict",
     "network": "Edit Network Output Replace Slice Time Timesteps declare load save",
@@ -58,7 +61,9 @@ _PLACES = {
     "record": "Measurement Record",
     "run": "compress run",
     "selectors": "Inventory",
-    "settings": "Count Counts Fraction Names Number Settings",
+    "settings": "Count Counts Fraction Names Number Settings as_tuple",
+    "sized": "SizedArchitecture Sizes",
+    "code": "import_object source_hash",
     "strategy": "Facts Problem Run Strategy",
     "training": "Training",
 }
@@ -102,6 +107,8 @@ __all__ = [
     "Reporter",
     "Run",
     "Settings",
+    "SizedArchitecture",
+    "Sizes",
     "Slice",
     "SnncompressError",
     "StateError",
@@ -110,13 +117,17 @@ __all__ = [
     "Time",
     "Timesteps",
     "Training",
+    "as_tuple",
     "compress",
     "declare",
+    "did_you_mean",
     "hookimpl",
+    "import_object",
     "load",
     "predict",
     "run",
     "save",
+    "source_hash",
 ]
 
 

@@ -24,6 +24,8 @@ def import_object(place: str, *, error: type[InputError] = ModelError) -> Any:
         what = f"module {missing.name!r} cannot be imported"
         where = "" if missing.name == module_name else f" (needed by {module_name!r})"
         raise error(f"{place!r}: {what}{where}; install it, or put its folder on PYTHONPATH") from missing
+    except (ImportError, SyntaxError) as broken:
+        raise error(f"{place!r}: module {module_name!r} cannot be imported: {broken}") from broken
     for piece in name.split("."):
         if not hasattr(found, piece):
             raise error(f"{place!r}: module {module_name!r} has no {name!r}; {did_you_mean(name, _public(found))}")

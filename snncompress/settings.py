@@ -17,12 +17,13 @@ class Settings(BaseModel):
         return self.model_dump(mode="json")
 
 
-def _as_tuple(value: object) -> object:
+def as_tuple(value: object) -> object:
+    """Take the lists of JSON and YAML for tuples."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def _one_or_many(value: object) -> object:
-    return (value,) if isinstance(value, str) else _as_tuple(value)
+    return (value,) if isinstance(value, str) else as_tuple(value)
 
 
 def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -40,7 +41,7 @@ Fraction = Annotated[Number, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 """A whole number of at least 1."""
 
-Counts = Annotated[tuple[int, ...], BeforeValidator(_as_tuple), AfterValidator(_unique)]
+Counts = Annotated[tuple[int, ...], BeforeValidator(as_tuple), AfterValidator(_unique)]
 """A list of distinct whole numbers."""
 
 Names = Annotated[

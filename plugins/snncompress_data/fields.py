@@ -6,15 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from snncompress import Count, DataError, Number
-
-
-def _as_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+from snncompress import Count, DataError, Number, as_tuple
 
 
 def _as_height_and_width(value: object) -> object:
-    return (value, value) if type(value) is int else _as_tuple(value)
+    return (value, value) if type(value) is int else as_tuple(value)
 
 
 def _count_or_fraction(value: object) -> object:
@@ -26,15 +22,15 @@ def _count_or_fraction(value: object) -> object:
 Size = Annotated[tuple[Count, Count], BeforeValidator(_as_height_and_width, json_schema_input_type=int | list[int])]
 """Height and width of an image; one number stands for both."""
 
-Shape = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple, json_schema_input_type=list[int])]
+Shape = Annotated[tuple[Count, ...], BeforeValidator(as_tuple, json_schema_input_type=list[int])]
 """The shape of one sample."""
 
-Values = Annotated[tuple[Number, ...], BeforeValidator(_as_tuple, json_schema_input_type=list[float])]
+Values = Annotated[tuple[Number, ...], BeforeValidator(as_tuple, json_schema_input_type=list[float])]
 """One real number per channel."""
 
 PositiveValues = Annotated[
     tuple[Annotated[Number, Field(gt=0)], ...],
-    BeforeValidator(_as_tuple, json_schema_input_type=list[float]),
+    BeforeValidator(as_tuple, json_schema_input_type=list[float]),
 ]
 """One positive number per channel."""
 

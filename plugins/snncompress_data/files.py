@@ -43,14 +43,6 @@ def content_hash(files: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Phrase a near name, or the list of the known ones."""
-    known = sorted(set(choices))
-    if best := difflib.get_close_matches(name, known, n=1):
-        return f"did you mean {best[0]!r}?"
-    return f"known: {', '.join(repr(choice) for choice in known)}" if known else "none is known"
-
-
 def _files(pattern: str, setting: str) -> list[Path]:
     path = Path(pattern).expanduser()
     if not path.exists() and glob.has_magic(str(path)):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from snncompress import Count, Data, DataError, Inputs, Settings
+from snncompress import Count, Data, DataError, Inputs, Settings, did_you_mean
 from snncompress_data.fields import HeldOut, Size, num_held_out
-from snncompress_data.files import did_you_mean, existing
+from snncompress_data.files import existing
 
 if TYPE_CHECKING:
     from snncompress_data.samples import Samples

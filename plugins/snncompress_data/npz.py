@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from snncompress import DataError
-from snncompress_data.files import did_you_mean
+from snncompress import DataError, did_you_mean
 from snncompress_data.samples import checked_labels
 
 if TYPE_CHECKING:

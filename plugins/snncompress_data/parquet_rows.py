@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from snncompress import DataError
-from snncompress_data.files import did_you_mean
+from snncompress import DataError, did_you_mean
 from snncompress_data.images import decoded
 from snncompress_data.samples import checked_labels
 

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 import inspect
 import json
 import operator
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from snncompress import Count, Data, DataError, Inputs, Settings
+from snncompress import Count, Data, DataError, Inputs, Settings, import_object, source_hash
 from snncompress_data.fields import Shape
-from snncompress_data.files import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import ModuleType
 
 _NUM_AXES = {"static": 3, "frames": 4}
+IMPORTABLE = "install it, or put the folder that holds it on PYTHONPATH"
 _SPLITS = ("train", "validation", "test")
 
 
@@ -60,14 +52,20 @@ class PythonData(Settings):
 
     def fingerprint(self) -> str:
         """Return a hash of the module's source file and of the arguments; raise DataError if there is no such file."""
-        source = _source_file(self._module_name)
+        source = source_hash(self.function)
+        if not source:
+            raise DataError(
+                f"function: module {self.function.partition(':')[0]!r} cannot be found or has no source file; {IMPORTABLE}"
+            )
         arguments = json.dumps(self.canonical()["arguments"], sort_keys=True)
-        return hashlib.sha256(source.read_bytes() + b"\0" + arguments.encode()).hexdigest()
+        return hashlib.sha256(f"{source}\0{arguments}".encode()).hexdigest()
 
     def load(self, seed: int) -> Data:
         """Return what the function returns, checked; raise DataError if it is missing or returns something else."""
         del seed
-        function = self._function()
+        function = import_object(self.function, error=DataError)
+        if not callable(function):
+            raise DataError(f"function: {self.function!r} is {_described(function)}, which cannot be called")
         try:
             inspect.signature(function).bind(**self.arguments)
         except TypeError as error:
@@ -81,26 +79,6 @@ class PythonData(Settings):
             )
         train, validation, test = returned
         return self._checked(Data(train, validation, test, self.inputs()))
-
-    @property
-    def _module_name(self) -> str:
-        return self.function.partition(":")[0]
-
-    def _function(self) -> Callable[..., Any]:
-        module = _imported(self._module_name)
-        name = self.function.partition(":")[2]
-        found = getattr(module, name, None)
-        if found is None:
-            callables = [
-                known for known, value in vars(module).items() if callable(value) and not known.startswith("_")
-            ]
-            raise DataError(
-                f"function: module {module.__name__!r} has no function {name!r}; {did_you_mean(name, callables)}"
-            )
-        if not callable(found):
-            raise DataError(f"function: {self.function!r} is {_described(found)}, which cannot be called")
-        function: Callable[..., Any] = found
-        return function
 
     def _checked(self, data: Data) -> Data:
         if data.inputs != self.inputs():
@@ -141,41 +119,6 @@ class PythonData(Settings):
             raise DataError(f"{where}[0] has a label that is {_described(label)}; it should be an integer") from error
         if not 0 <= number < self.num_classes:
             raise DataError(f"{where}[0] has the label {number}; 'num_classes' says 0..{self.num_classes - 1}")
-
-
-def _look_in_working_directory() -> None:
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)
-
-
-def _imported(name: str) -> ModuleType:
-    _look_in_working_directory()
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise DataError(_no_module(error.name)) from error
-        raise DataError(f"function: module {name!r} needs {error.name!r}, which is not installed") from error
-    except (ImportError, SyntaxError) as error:
-        raise DataError(f"function: module {name!r} cannot be imported: {error}") from error
-
-
-def _source_file(name: str) -> Path:
-    _look_in_working_directory()
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError as error:
-        raise DataError(_no_module(error.name or name)) from error
-    if spec is None:
-        raise DataError(_no_module(name))
-    if spec.origin is None or not Path(spec.origin).is_file():
-        raise DataError(f"function: module {name!r} has no source file")
-    return Path(spec.origin)
-
-
-def _no_module(name: str) -> str:
-    return f"function: there is no module {name!r}; install it, or put the folder that holds it on PYTHONPATH"
 
 
 def _described(value: Any) -> str:

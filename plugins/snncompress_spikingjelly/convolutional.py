@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from snncompress import Count
-from snncompress_spikingjelly.sizes import MultiStepNetwork, as_tuple
+from snncompress import Count, as_tuple
+from snncompress_spikingjelly.sizes import MultiStepNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import nn
 
-    from snncompress_spikingjelly.sizes import Sizes
+    from snncompress import Sizes
 
 VGG_DEPTH = 11
 VGG_POOLS = 5

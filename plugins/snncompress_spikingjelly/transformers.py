@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from snncompress_spikingjelly.sizes import Sizes
+    from snncompress import Sizes
 
 EmbedDims = Annotated[int, Field(ge=8)]
 MlpRatio = Annotated[Number, Field(gt=0)]

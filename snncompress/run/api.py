@@ -165,7 +165,9 @@ def _require_device(name: str) -> None:
     try:
         torch.ones(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"device {name!r} cannot be used here: {str(error).splitlines()[0].partition('. ')[0]}") from error
+        raise InputError(
+            f"device {name!r} cannot be used here: {str(error).splitlines()[0].partition('. ')[0]}"
+        ) from error
 
 
 def _executed(plan: Plan, store: Store, output: Path | str | None, device: str, *, silent: bool) -> Result:

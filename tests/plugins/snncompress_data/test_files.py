@@ -4,7 +4,7 @@ import pytest
 
 from snncompress import DataError
 from snncompress_data.fields import num_held_out
-from snncompress_data.files import content_hash, did_you_mean, existing, matching
+from snncompress_data.files import content_hash, existing, matching
 
 
 @pytest.fixture
@@ -66,12 +66,6 @@ def test_the_hash_follows_content_and_order_alone(folder, tmp_path):
     assert content_hash([first]) == content_hash([copy])
     assert content_hash([first]) != content_hash([second])
     assert content_hash([first, second]) != content_hash([second, first])
-
-
-def test_a_near_name_or_all_names_are_offered():
-    assert did_you_mean("x_tran", ["x_train", "y_train"]) == "did you mean 'x_train'?"
-    assert did_you_mean("q", ["b", "a"]) == "known: 'a', 'b'"
-    assert did_you_mean("q", []) == "none is known"
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_an_even_kernel_cannot_keep_the_size():
 
 
 def test_an_open_size_cannot_be_built():
-    with pytest.raises(ModelError, match="sizes that are open"):
+    with pytest.raises(ModelError, match="is open; give it"):
         ConvNet(in_channels=1).build()
 
 

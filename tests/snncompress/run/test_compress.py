@@ -50,8 +50,14 @@ def digits_loaders():
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(3))
     images = torch.tensor(x, dtype=torch.float32).reshape(-1, 1, 8, 8)[order] / 16
     labels = torch.tensor(y)[order]
-    parts = [TensorDataset(images[part], labels[part]) for part in (slice(0, 1000), slice(1000, 1297), slice(1297, None))]
-    return DataLoader(parts[0], batch_size=20, shuffle=True), DataLoader(parts[1], batch_size=99), DataLoader(parts[2], batch_size=100)
+    parts = [
+        TensorDataset(images[part], labels[part]) for part in (slice(0, 1000), slice(1000, 1297), slice(1297, None))
+    ]
+    return (
+        DataLoader(parts[0], batch_size=20, shuffle=True),
+        DataLoader(parts[1], batch_size=99),
+        DataLoader(parts[2], batch_size=100),
+    )
 
 
 @pytest.mark.slow
@@ -118,7 +124,10 @@ def test_data_that_do_not_fit_are_one_clear_error(folder, host, loaders):
 def test_a_membrane_loss_trains_a_loop(folder, host, loaders):
     network = declare(LoopNet(), LOOP, host=host)
     result = compress(
-        network, steps=[{"use": "train", "epochs": 5, "lr": 0.01, "loss": "membrane_cross_entropy"}], data=loaders, silent=True
+        network,
+        steps=[{"use": "train", "epochs": 5, "lr": 0.01, "loss": "membrane_cross_entropy"}],
+        data=loaders,
+        silent=True,
     )
     assert result.record.final["accuracy"].value > 0.5
 

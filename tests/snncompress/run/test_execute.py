@@ -11,8 +11,8 @@ import yaml
 from safetensors.torch import load_file
 
 from snncompress import PipelineError, StepError, load, run
-from snncompress.plan import make_plan
 from snncompress.pipeline import pipeline_from
+from snncompress.plan import make_plan
 from snncompress.store import Store
 
 TESTS = Path(__file__).parents[2]
@@ -28,7 +28,13 @@ def same(first, second):
 
 def test_a_run_leaves_the_files_that_the_design_names(folder, pipeline, host):
     result = run(pipeline, allow_code=True, silent=True, host=host)
-    assert sorted(file.name for file in result.folder.iterdir()) == ["final", "pipeline.yaml", "plan.json", "record.json", "report.txt"]
+    assert sorted(file.name for file in result.folder.iterdir()) == [
+        "final",
+        "pipeline.yaml",
+        "plan.json",
+        "record.json",
+        "report.txt",
+    ]
     record = json.loads((result.folder / "record.json").read_text())
     assert [step["use"] for step in record["steps"]] == ["train", "prune.lottery", "prune.l1"]
     assert record["final"]["sparsity"]["value"] == result.record.final["sparsity"].value
@@ -65,7 +71,10 @@ def test_a_finished_run_imports_no_snn_library(folder, pipeline, host):
         "result = snncompress.run('small.yaml', silent=True)\n"
         "print([name for name in ('spikingjelly', 'snntorch', 'timm') if name in sys.modules])\n"
     )
-    outputs = [subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout for _ in range(2)]
+    outputs = [
+        subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+        for _ in range(2)
+    ]
     assert outputs[0].strip() != "[]"
     assert outputs[1].strip() == "[]"
 
@@ -122,7 +131,12 @@ def test_the_artifact_gives_the_logits_of_the_network_that_was_measured(folder, 
 
 
 def test_a_failing_step_keeps_what_was_finished(folder, pipeline, host):
-    pipeline["steps"][1] = {"use": "prune.lottery", "rounds": 1, "rewind_to": "epoch-1", "retrain": {"epochs": 1, "lr": 1e30}}
+    pipeline["steps"][1] = {
+        "use": "prune.lottery",
+        "rounds": 1,
+        "rewind_to": "epoch-1",
+        "retrain": {"epochs": 1, "lr": 1e30},
+    }
     with pytest.raises(StepError, match="the loss is"):
         run(pipeline, allow_code=True, silent=True, host=host)
     pipeline["steps"][1]["retrain"]["lr"] = 1e-3
@@ -136,10 +150,15 @@ def test_a_users_code_runs_only_where_allowed(folder, pipeline, host):
 
 
 def test_budgets_are_judged_against_the_baseline(folder, pipeline, host):
-    pipeline["budget"] = [{"metric": "parameters_nonzero", "at_most_of_baseline": 0.5}, {"metric": "accuracy", "at_least": 1.0}]
+    pipeline["budget"] = [
+        {"metric": "parameters_nonzero", "at_most_of_baseline": 0.5},
+        {"metric": "accuracy", "at_least": 1.0},
+    ]
     record = run(pipeline, allow_code=True, silent=True, host=host).record
     met = {entry.metric: entry.met for entry in record.budget}
-    assert met["parameters_nonzero"] == (record.final["parameters_nonzero"].value <= 0.5 * record.baseline["parameters_nonzero"].value)
+    assert met["parameters_nonzero"] == (
+        record.final["parameters_nonzero"].value <= 0.5 * record.baseline["parameters_nonzero"].value
+    )
     assert met["accuracy"] == (record.final["accuracy"].value >= 1.0)
 
 

@@ -57,7 +57,15 @@ def test_an_interrupted_run_over_a_users_loader_ends_bit_equal(folder, host, aft
         samples = Interrupting(x, y, after=left)
         loader = DataLoader(samples, batch_size=16, shuffle=True, generator=torch.Generator().manual_seed(9))
         rest = DataLoader(TensorDataset(x, y), batch_size=60)
-        return compress(network, steps=steps, data=(loader, rest, rest), name=name, store=f"{name}.store", measure=["parameters"], silent=True)
+        return compress(
+            network,
+            steps=steps,
+            data=(loader, rest, rest),
+            name=name,
+            store=f"{name}.store",
+            measure=["parameters"],
+            silent=True,
+        )
 
     straight = attempt("straight", -1)
     with pytest.raises(KeyboardInterrupt):
@@ -94,13 +102,24 @@ def test_killed_at_twenty_random_moments_the_final_weights_are_bit_equal(folder,
     environment = os.environ | {"PYTHONPATH": str(TESTS)}
 
     def start(name):
-        command = [sys.executable, "-m", "snncompress", "run", "killed.yaml", "--allow-code", "--output", name, "--store", f"{name}.store"]
+        command = [
+            sys.executable,
+            "-m",
+            "snncompress",
+            "run",
+            "killed.yaml",
+            "--allow-code",
+            "--output",
+            name,
+            "--store",
+            f"{name}.store",
+        ]
         return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     straight = start("straight")
     _, shown = straight.communicate()
     assert straight.returncode == 0, shown
-    draw = random.Random(0)
+    draw = random.Random(0)  # noqa: S311 - moments, not secrets
     kills = 0
     while kills < NUM_KILLS:
         process = start("killed")
