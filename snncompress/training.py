@@ -29,7 +29,7 @@ class Training(Settings):
     epochs: Count = Field(description="Passes over the training data.")
     batch_size: Annotated[int, Field(ge=1)] = Field(50, description="Samples in one optimiser step.")
     optimizer: str = Field("adamw", description="Name of a timm optimiser: adamw, sgd, lamb, ...")
-    lr: Annotated[Number, Field(gt=0)] = Field(2e-3, description="Learning rate at the end of the warm-up.")
+    lr: Annotated[Number, Field(gt=0)] = Field(2e-3, description="Learning rate behind the warm-up, the highest.")
     momentum: Annotated[Number, Field(ge=0, lt=1)] | None = Field(
         None, description="Momentum of optimisers that have one (sgd, rmsprop, ...); their own default if null."
     )

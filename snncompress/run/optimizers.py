@@ -55,13 +55,15 @@ def make_scheduler(
     from timm.scheduler.cosine_lr import CosineLRScheduler
     from timm.scheduler.step_lr import StepLRScheduler
 
+    rising = round(training.warmup_epochs * steps_per_epoch)
     warmup: dict[str, Any] = {
-        "warmup_t": round(training.warmup_epochs * steps_per_epoch),
-        "warmup_lr_init": 0.0 if training.warmup_epochs else training.lr,
+        "warmup_t": rising,
+        "warmup_lr_init": training.lr / (rising + 1),
+        "warmup_prefix": True,
         "t_in_epochs": False,
     }
     if training.schedule == "cosine":
-        return CosineLRScheduler(optimizer, t_initial=max(1, num_epochs * steps_per_epoch), **warmup)
+        return CosineLRScheduler(optimizer, t_initial=max(1, num_epochs * steps_per_epoch - rising), **warmup)
     rate = 1.0 if training.schedule == "constant" else 0.1
     decay_t = max(1, round(training.decay_epochs * steps_per_epoch))
     return StepLRScheduler(optimizer, decay_t=decay_t, decay_rate=rate, **warmup)

@@ -102,7 +102,7 @@ class _Session:
         network.reset()
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, (1,))))
         for number, (x_B, y_B) in enumerate(self.loader):
-            self.scheduler.step_update(first_update + number + 1)
+            self.scheduler.step_update(first_update + number)
             labels_B = torch.as_tensor(y_B).to(self.accelerator.device)
             with self.accelerator.autocast():
                 output = network.forward(self.bench.encode(network, x_B, generator).to(self.accelerator.device))

@@ -1,5 +1,6 @@
 """The documentation is true: every pipeline in it is valid, every name is described, every link leads somewhere."""
 
+import json
 import os
 import re
 import runpy
@@ -117,23 +118,36 @@ def test_the_recipe_is_shown_as_it_is(page, host):
 # ---- code
 
 
+RUNNER = """\
+import json, runpy, sys
+from snncompress.cli import main
+
+for program, *arguments in json.load(sys.stdin):
+    print("$", program, *arguments, flush=True)
+    if program == "python":
+        runpy.run_path(arguments[0], run_name="__main__")
+    elif main.main(arguments, standalone_mode=False):
+        sys.exit(f"{program} failed")
+"""
+"""Runs the lines of a page one after another in one process, for the imports take longer than the rest."""
+
+
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
 def test_what_a_guide_runs_does_run(page, tmp_path):
     for name, text in named(page).items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    programs = {"python": [sys.executable], "snncompress": [sys.executable, "-m", "snncompress"]}
-    for block in (block for block in blocks_of(page) if block.runs):
-        for line in block.text.splitlines():
-            program, *arguments = line.split()
-            done = subprocess.run(
-                [*programs[program], *arguments],
-                cwd=tmp_path,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "SNNCOMPRESS_STRICT_PLUGINS": "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    lines = [line.split() for block in blocks_of(page) if block.runs for line in block.text.splitlines()]
+    assert {line[0] for line in lines} <= {"python", "snncompress"}
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        input=json.dumps(lines),
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "SNNCOMPRESS_STRICT_PLUGINS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_strategy_of_the_guide_is_the_tested_plugin():

