@@ -27,7 +27,7 @@ from snncompress.plugins import Host, core_version
 
 VERSION = 1
 DESCRIPTION, WEIGHTS, SNAPSHOTS = "network.json", "weights.safetensors", "snapshots"
-_MASK, _SURVIVORS = "#mask", "#survivors"
+_MASK, _SURVIVORS, _SHAPES = "#mask", "#survivors", "masked"
 
 
 def save(network: Network, folder: Path | str, *, snapshots: bool = False) -> Path:
@@ -141,18 +141,20 @@ def _write(file: Path, tensors: Mapping[str, Tensor], masks: Mapping[str, Tensor
             stored[name + _SURVIVORS] = plain.flatten()[mask].clone()
         else:
             stored[name] = plain.clone().contiguous()
-    shapes = {name: json.dumps(list(tensors[name].shape)) for name in masks}
-    save_file(stored, file, metadata=shapes or None)
+    shapes = {name: list(tensors[name].shape) for name in sorted(masks)}
+    save_file(
+        stored, file, metadata={_SHAPES: json.dumps(shapes)}
+    )  # one entry: safetensors writes several in any order
 
 
 def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     try:
         with safe_open(file, framework="pt") as opened:
-            shapes: dict[str, str] = opened.metadata() or {}
+            shapes: dict[str, list[int]] = json.loads((opened.metadata() or {}).get(_SHAPES, "{}"))
             stored = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping, has only keys()
     except (FileNotFoundError, SafetensorError) as error:
         raise ArtifactError(f"{str(file)!r} is missing or damaged: {error}") from error
-    masks = {name: _unpack(stored.pop(name + _MASK), json.loads(shape)) for name, shape in shapes.items()}
+    masks = {name: _unpack(stored.pop(name + _MASK), shape) for name, shape in shapes.items()}
     for name, mask in masks.items():
         survivors = stored.pop(name + _SURVIVORS)
         stored[name] = torch.zeros(mask.shape, dtype=survivors.dtype).masked_scatter_(mask, survivors)

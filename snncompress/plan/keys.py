@@ -123,8 +123,8 @@ def plugin_versions(host: Host, *things: Any) -> dict[str, str]:
 @cache
 def _package_version(package: str) -> str:
     folder = _folder_of(package)
-    name = next((item for item in _providers().get(package, ())), OWN_DISTRIBUTION)
-    return _hash_sources((folder,)) if folder and _is_edited(name) else _version_of(name)
+    name = next(iter(_providers().get(package, ())), None)  # none: a plugin that was registered by hand
+    return _hash_sources((folder,)) if folder and (name is None or _is_edited(name)) else _version_of(name or package)
 
 
 @cache
@@ -158,7 +158,10 @@ def _is_edited(name: str) -> bool:
 def _folder_of(package: str) -> Path | None:
     module = sys.modules.get(package)
     origin = getattr(module, "__file__", None) if module else getattr(importlib.util.find_spec(package), "origin", None)
-    return Path(origin).parent if origin else None
+    if not origin:
+        return None
+    file = Path(origin)
+    return file.parent if file.name == "__init__.py" else file
 
 
 def _hash_sources(places: tuple[Path, ...]) -> str:

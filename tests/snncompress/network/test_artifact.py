@@ -46,6 +46,13 @@ def test_a_masked_tensor_is_stored_as_bits_and_survivors(ticket, tmp_path):
     assert stored["fc1.weight#survivors"].numel() == int(ticket.masks["fc1.weight"].sum())
 
 
+def test_equal_networks_are_equal_files(jelly, tmp_path):
+    names = [name for name, value in jelly.tensors.items() if value.dim() > 0]
+    masked = jelly.with_masks({name: torch.ones(jelly.tensors[name].shape, dtype=torch.bool) for name in names})
+    files = [(save(masked, tmp_path / str(number)) / "weights.safetensors").read_bytes() for number in range(8)]
+    assert len(set(files)) == 1
+
+
 def test_an_artifact_holds_two_files_and_no_pickle(ticket, tmp_path):
     save(ticket, tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["network.json", "weights.safetensors"]
