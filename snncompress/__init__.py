@@ -40,7 +40,21 @@ if TYPE_CHECKING:
     )
     from snncompress.hookspecs import hookimpl
     from snncompress.measure import Predictions, predict
-    from snncompress.network import Edit, Network, Output, Replace, Slice, Time, Timesteps, declare, load, save
+    from snncompress.network import (
+        Cut,
+        Edit,
+        Network,
+        Output,
+        Replace,
+        Size,
+        Slice,
+        Spikes,
+        Time,
+        Timesteps,
+        declare,
+        load,
+        save,
+    )
     from snncompress.plugins import Host
     from snncompress.record import Measurement, Record
     from snncompress.run import compress, run
@@ -56,7 +70,7 @@ _PLACES = {
     "SnncompressError StateError StepError did_you_mean",
     "hookspecs": "hookimpl",
     "measure": "Predictions predict",
-    "network": "Edit Network Output Replace Slice Time Timesteps declare load save",
+    "network": "Cut Edit Network Output Replace Size Slice Spikes Time Timesteps declare load save",
     "plugins": "Host",
     "record": "Measurement Record",
     "run": "compress run",
@@ -76,6 +90,7 @@ __all__ = [
     "Bench",
     "Count",
     "Counts",
+    "Cut",
     "Data",
     "DataError",
     "Dataset",
@@ -107,10 +122,12 @@ __all__ = [
     "Reporter",
     "Run",
     "Settings",
+    "Size",
     "SizedArchitecture",
     "Sizes",
     "Slice",
     "SnncompressError",
+    "Spikes",
     "StateError",
     "StepError",
     "Strategy",

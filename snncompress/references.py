@@ -84,8 +84,15 @@ class ArtifactFolder(Settings):
     @property
     def needs_code(self) -> bool:
         """Whether the artifact's architecture is a user's own function."""
-        file = Path(self.folder) / "network.json"
-        return file.is_file() and json.loads(file.read_text(encoding="utf-8"))["architecture"].get("use") == "python"
+        return self.underlying().get("use") == "python"
+
+    def underlying(self) -> dict[str, Any]:
+        """Return the reference of the artifact's architecture, ``use`` and its settings; empty where the file has none."""
+        try:
+            described = json.loads((Path(self.folder) / "network.json").read_text(encoding="utf-8"))
+            return dict(described["architecture"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}  # opening it says what is wrong
 
     def resolved(self, inputs: Inputs, timesteps: int | None) -> ArtifactFolder:
         """Return the settings as they are: the artifact knows its sizes."""

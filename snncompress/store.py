@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from snncompress.record import Measurement
 
@@ -28,8 +28,8 @@ class Store:
         return self.folder / key[:2] / key
 
     def has(self, key: str) -> bool:
-        """Tell whether a step is finished."""
-        return (self.place(key) / _INFO).is_file()
+        """Tell whether a step is finished; one that a crash of the machine left damaged is not."""
+        return _read_json(self.place(key) / _INFO) is not None
 
     def info(self, key: str) -> dict[str, Any]:
         """Return what was kept about a finished step: notes, seconds, parts of the key."""
@@ -44,7 +44,8 @@ class Store:
             _write_json(folder / _INFO, info)
 
         write_aside(self.place(key), fill)
-        shutil.rmtree(self.work(key), ignore_errors=True)
+        for left in (self.work(key), *self.place(key).parent.glob(f"{key}.aside-*")):  # of processes that were killed
+            shutil.rmtree(left, ignore_errors=True)
 
     def work(self, key: str) -> Path:
         """Return the folder in which an unfinished step keeps its checkpoints."""
@@ -52,37 +53,39 @@ class Store:
 
     def measurement(self, key: str) -> dict[str, Measurement] | None:
         """Return a measurement by its own key, if it has been made."""
-        file = self._measurement_file(key)
-        if not file.is_file():
-            return None
-        return {
-            name: Measurement.model_validate(data)
-            for name, data in json.loads(file.read_text(encoding="utf-8")).items()
-        }
+        found = _read_json(self._measurement_file(key))
+        return None if found is None else {name: Measurement.model_validate(data) for name, data in found.items()}
 
     def keep_measurement(self, key: str, values: Mapping[str, Measurement]) -> None:
         """Keep a measurement under its own key."""
         file = self._measurement_file(key)
         file.parent.mkdir(parents=True, exist_ok=True)
-        _replace_json(file, {name: value.model_dump(mode="json") for name, value in values.items()})
+        replace_json(file, {name: value.model_dump(mode="json") for name, value in values.items()})
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Let one process at a time work on a key."""
+    def lock(self, key: str, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """Let one process at a time work on a key; ``waiting`` is called where another one does."""
         self.place(key).parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.place(key).with_suffix(".lock")):
+        lock = FileLock(self.place(key).with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waiting()
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
 
     def last(self, place: str) -> dict[str, str] | None:
         """Return the parts of the key that was last planned at a place (a pipeline's name and a step's number)."""
-        file = self.folder / "last" / f"{place}.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        return _read_json(self.folder / "last" / f"{place}.json")
 
     def remember(self, place: str, parts: Mapping[str, str]) -> None:
         """Remember the parts of the key that was run at a place, so that the next plan can say what changed."""
         file = self.folder / "last" / f"{place}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        _replace_json(file, dict(parts))
+        replace_json(file, dict(parts))
 
     def _measurement_file(self, key: str) -> Path:
         return self.folder / "measurements" / key[:2] / f"{key}.json"
@@ -102,10 +105,20 @@ def write_aside(place: Path, write: Callable[[Path], object]) -> None:
     aside.rename(place)
 
 
-def _replace_json(file: Path, data: Any) -> None:
+def replace_json(file: Path, data: Any) -> None:
+    """Write JSON aside and rename it, so that a half-written file is never seen."""
     aside = file.with_suffix(f".{os.getpid()}")
     _write_json(aside, data)
     aside.replace(file)
+
+
+def _read_json(file: Path) -> dict[str, Any] | None:
+    """Return what a file of the store holds; none where it is missing or, behind a power cut, damaged."""
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return found
 
 
 def _write_json(file: Path, data: Any) -> None:

@@ -89,3 +89,23 @@ class IntegrateNet(nn.Module):
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
         return self.neuron(self.fc(x_TBCHW.flatten(2)))
+
+
+class Lazy(nn.Module):
+    """A network whose first layer finds its size at the first batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1 = nn.LazyLinear(10)
+
+    def forward(self, x_BC: Tensor) -> Tensor:
+        return self.fc1(x_BC)
+
+
+class Scaled(JellyNet):
+    """A network with a number that neither its tensors nor its text show."""
+
+    scale = 1.0
+
+    def forward(self, x_TBCHW: Tensor) -> Tensor:
+        return self.scale * super().forward(x_TBCHW)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from snncompress import Facts, Fraction, Names, Problem, Run, Strategy, Training
+from snncompress import Facts, Fraction, Inventory, Names, Problem, Run, Strategy, Training
 from snncompress_prune.selection import block_terms, density, next_masks
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class MagnitudePruning(Strategy):
 
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a selector that picks nothing, and a network that has not been trained."""
-        yield from facts.check_selector(self.select or block_terms(facts.inventory))
+        yield from facts.check_selector(self._terms(facts.inventory))
         yield from facts.check_state(
             "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
         )
@@ -54,10 +54,13 @@ class MagnitudePruning(Strategy):
 
     def apply(self, network: Network, run: Run) -> Network:
         """Prune, then fine-tune."""
-        terms = self.select or block_terms(network.inventory)
+        terms = self._terms(network.inventory)
         pruned = network.with_masks(next_masks(network, terms, self.fraction, self.scope))
         run.note("pruned", density(pruned, terms))
         if self.finetune is None:
             return pruned
         run.expect(self.finetune.epochs)
         return run.train(pruned, self.finetune, label="finetune")
+
+    def _terms(self, inventory: Inventory) -> tuple[str, ...]:
+        return block_terms(inventory) if self.select is None else self.select

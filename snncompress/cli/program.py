@@ -65,6 +65,11 @@ class Program(click.Group):
                 raise
             click.echo(str(error), err=True)
             ctx.exit(WRONG_INPUT if isinstance(error, InputError) else FAILED)
+        except OSError as error:  # a full disk, a folder that may not be written
+            if isinstance(error, BrokenPipeError) or os.environ.get("SNNCOMPRESS_TRACEBACK") == "1":
+                raise
+            click.echo(str(error), err=True)
+            ctx.exit(FAILED)
         except KeyboardInterrupt:
             click.echo("interrupted; run the same command again to go on", err=True)
             ctx.exit(INTERRUPTED)

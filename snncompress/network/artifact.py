@@ -27,6 +27,7 @@ from snncompress.plugins import Host, core_version
 
 VERSION = 1
 DESCRIPTION, WEIGHTS, SNAPSHOTS = "network.json", "weights.safetensors", "snapshots"
+_KEYS = ("architecture", "time", "edits", "snapshots")
 _MASK, _SURVIVORS, _SHAPES = "#mask", "#survivors", "masked"
 
 
@@ -104,10 +105,14 @@ def read_description(folder: Path) -> dict[str, Any]:
         description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ArtifactError(f"{str(file)!r} is damaged: {error}") from error
-    if description.get("version") != VERSION:
+    if not isinstance(description, dict) or "version" not in description:
+        raise ArtifactError(f"{str(file)!r} is no description of an artifact")
+    if description["version"] != VERSION:
         raise ArtifactError(
-            f"{str(file)!r} has version {description.get('version')!r}; this snncompress reads version {VERSION}"
+            f"{str(file)!r} has version {description['version']!r}; this snncompress reads version {VERSION}"
         )
+    if missing := [name for name in _KEYS if name not in description]:
+        raise ArtifactError(f"{str(file)!r} is damaged: it lacks {missing[0]!r}")
     return description
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from snncompress.code import import_object, place_of
 from snncompress.components import Architecture
@@ -16,6 +15,7 @@ from snncompress.errors import ModelError
 from snncompress.network.checkpoint import read_checkpoint
 from snncompress.network.edits import Timesteps
 from snncompress.network.network import Network
+from snncompress.network.rebuild import require_rebuildable
 from snncompress.network.source import FromArchitecture, InHand
 from snncompress.network.time import Time
 from snncompress.plugins import Host, guarded
@@ -48,8 +48,8 @@ def declare(
     *,
     build: Callable[..., Any] | str | None = None,
     arguments: Mapping[str, Any] | None = None,
-    stem: tuple[str, ...] = (),
-    head: tuple[str, ...] = (),
+    stem: str | Sequence[str] = (),
+    head: str | Sequence[str] = (),
     host: Host | None = None,
 ) -> Network:
     """Return the network of a module in hand.
@@ -59,14 +59,20 @@ def declare(
         time: how it runs in time.
         build: the class or function that builds the architecture anew in another process; by default the module's class.
         arguments: what ``build`` is called with.
-        stem: globs over the module paths of the stem.
-        head: globs over the module paths of the classifier.
+        stem: a glob over the module paths of the stem, or several.
+        head: a glob over the module paths of the classifier, or several.
         host: the plugins; those installed by default.
 
     Raises:
         ModelError: if no other process could build the module from ``build`` and ``arguments``.
     """
+    if not isinstance(module, nn.Module) or not isinstance(time, Time):
+        given = f"{type(module).__name__!r} and {type(time).__name__!r}"
+        raise ModelError(f"declare takes a torch module and a snncompress.Time, not {given}")
     host = host or Host.from_environment()
+    roles = {
+        name: (globs,) if isinstance(globs, str) else tuple(globs) for name, globs in (("stem", stem), ("head", head))
+    }
     maker = build if build is not None else type(module)
     place = maker if isinstance(maker, str) else place_of(maker)
     reference = {
@@ -74,31 +80,10 @@ def declare(
         "time": time.to_json(),
         "function": place,
         "arguments": dict(arguments or {}),
-        "stem": list(stem),
-        "head": list(head),
+        **{name: list(globs) for name, globs in roles.items()},
     }
-    network = Network(module, time, InHand(module, time, reference, {"stem": stem, "head": head}), host)
+    network = Network(module, time, InHand(module, time, reference, roles), host)
     network.reset()
-    _require_rebuildable(network, import_object(place) if isinstance(maker, str) else maker, dict(arguments or {}))
+    require_rebuildable(module, import_object(place) if isinstance(maker, str) else maker, dict(arguments or {}))
     pristine = copy.deepcopy(module)
-    return Network(module, time, InHand(pristine, time, reference, {"stem": stem, "head": head}), host)
-
-
-def _require_rebuildable(network: Network, maker: Callable[..., Any], arguments: dict[str, Any]) -> None:
-    try:
-        inspect.signature(maker).bind(**arguments)
-    except TypeError as error:
-        raise ModelError(
-            f"another process could not build {maker.__qualname__!r} again ({error}); "
-            "give declare() the arguments: declare(module, time, build=..., arguments={...})"
-        ) from error
-    state = torch.get_rng_state()
-    made = maker(**arguments)
-    torch.set_rng_state(state)
-    fresh = made[0] if isinstance(made, tuple) else made
-    expected = {name: value.shape for name, value in network.tensors.items()}
-    if expected != {name: value.shape for name, value in fresh.state_dict().items() if isinstance(value, Tensor)}:
-        raise ModelError(
-            f"{maker.__qualname__!r} called with {arguments} builds tensors of other names or shapes than the module in hand; "
-            "give declare() the arguments that it was built with"
-        )
+    return Network(module, time, InHand(pristine, time, reference, roles), host)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from snncompress.errors import ModelError
+from snncompress.errors import ModelError, did_you_mean
 
 Runner = Literal["multi_step", "per_step", "inside", "none"]
+Layout = Literal["per_step", "averaged"]
+Input = Literal["sequence", "static"]
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,28 @@ class Time:
     runner: Runner
     T: int = 1
     settable: bool = True
-    output: Literal["per_step", "averaged"] = "per_step"
-    input: Literal["sequence", "static"] = "sequence"
+    output: Layout = "per_step"
+    input: Input = "sequence"
     records: tuple[Literal["output", "membranes"], ...] = ("output",)
     attribute: str | None = None
 
     def __post_init__(self) -> None:
-        if self.T < 1:
-            raise ModelError(f"T must be at least 1, not {self.T}")
-        if not self.records or "output" not in self.records:
-            raise ModelError(f"records must name 'output', not {list(self.records)}")
+        self._require_known_words()
+        if not isinstance(self.T, int) or isinstance(self.T, bool) or self.T < 1:
+            raise ModelError(f"T must be a whole number of at least 1, not {self.T!r}")
+        if "output" not in self.records or not {*self.records} <= {"output", "membranes"}:
+            raise ModelError(f"records must name 'output' and perhaps 'membranes', not {list(self.records)}")
         if self.runner == "none" and (self.T, self.input, self.output) != (1, "static", "averaged"):
             raise ModelError("runner 'none' is an ANN: T is 1, input 'static' and output 'averaged'")
         if self.runner == "inside" and self.input == "static" and self.settable and not self.attribute:
             raise ModelError(
                 "a loop inside forward over a static input needs `attribute`, the place of its number of steps; or settable=False"
             )
+
+    def _require_known_words(self) -> None:
+        for name, words in (("runner", get_args(Runner)), ("output", get_args(Layout)), ("input", get_args(Input))):
+            if (given := getattr(self, name)) not in words:
+                raise ModelError(f"{name} {given!r} is unknown; {did_you_mean(str(given), words)}")
 
     def to_json(self) -> dict[str, Any]:
         """Return the declaration as JSON data."""

@@ -62,16 +62,19 @@ def root_parts(
 ) -> dict[str, str]:
     """Return the parts of the root key; ``content`` is the hash of a module in hand."""
     settings = architecture.canonical()
+    reference = architecture.underlying() if hasattr(architecture, "underlying") else settings
     held = content if content is not None else content_hash(architecture.checkpoint_path())
     return {
         "model": canonical(settings),
         "model content": held,
-        "code": source_hash(settings["function"]) if settings.get("use") == "python" else "",
+        "code": source_hash(reference["function"]) if reference.get("use") == "python" else "",
         "data": canonical(data.canonical()) + data.fingerprint(),
         "encode": canonical(encoder.canonical()),
         "timesteps": str(timesteps),
         "seed": str(seed),
-        "versions": canonical(versions(host) | plugin_versions(host, architecture, data, encoder)),
+        "versions": canonical(
+            versions(host) | plugin_versions(host, architecture, data, encoder) | _versions_behind(reference, host)
+        ),
     }
 
 
@@ -107,6 +110,14 @@ def versions(host: Host) -> dict[str, str]:
     """Return the versions of the core, torch and every library that a backend adapts."""
     libraries = sorted({"torch", *host.catalogue["backends"]})
     return {OWN_DISTRIBUTION: _core_version(), **{name: _version_of(name) for name in libraries}}
+
+
+def _versions_behind(reference: Mapping[str, Any], host: Host) -> dict[str, str]:
+    """Return the versions of the plugins that build an architecture, whatever stands for it, and that run networks."""
+    builder = host.catalogue["architectures"].get(str(reference.get("use")))
+    places = [builder.__module__] if builder else []
+    packages = {place.partition(":")[0].partition(".")[0] for place in (*places, *host.catalogue["backends"].values())}
+    return {package: _package_version(package) for package in packages - {OWN_DISTRIBUTION}}
 
 
 def plugin_versions(host: Host, *things: Any) -> dict[str, str]:

@@ -116,37 +116,41 @@ def compress(
         PipelineError: with every problem of the steps at once.
         StepError: if a step fails; what was finished is kept.
     """
+    from snncompress.run.generators import leaving_generators
     from snncompress.run.in_hand import LoadersInHand, NetworkInHand
 
-    host = network.host
-    model = NetworkInHand.of(network)
-    samples = LoadersInHand.of(data, network, kind=kind)
-    described = {
-        "version": 1,
-        "name": name,
-        "model": {
-            "use": "python",
-            **{key: value for key, value in model.canonical().items() if key in ("function", "arguments")},
-        },
-        "data": {
-            "use": "python",
-            "function": "in_hand:data",
-            "shape": list(samples.inputs().shape),
-            "num_classes": samples.inputs().num_classes,
-        },
-        "encode": encode,
-        "seed": seed,
-        "steps": [dict(step) for step in steps],
-        "measure": list(measure),
-        "budget": [dict(entry) for entry in budget],
-    }
-    source = pipeline_from(described, host)
-    pipeline: Pipeline = source.pipeline.model_copy(
-        update={"model": model, "data": samples, "timesteps": network.time.T}
-    )
-    kept = Store(Path(store))
-    plan = make_plan(pipeline, host, kept, lines=source.lines, text=source.text, allow_code=True)
-    return _executed(plan, kept, output, device, silent=silent)
+    with leaving_generators():
+        host = network.host
+        model = NetworkInHand.of(network)
+        samples = LoadersInHand.of(data, network, kind=kind)
+        described = {
+            "version": 1,
+            "name": name,
+            "model": {
+                "use": "python",
+                "function": network.source.reference.get("function", "in_hand:network"),
+                "arguments": network.source.reference.get("arguments", {}),
+            },
+            "data": {
+                "use": "python",
+                "function": "in_hand:data",
+                "shape": [1] * (4 if kind == "frames" else 3),  # a place holder: samples in hand may have any shape
+                "num_classes": samples.inputs().num_classes,
+                "kind": kind,
+            },
+            "encode": encode,
+            "seed": seed,
+            "steps": [dict(step) for step in steps],
+            "measure": list(measure),
+            "budget": [dict(entry) for entry in budget],
+        }
+        source = pipeline_from(described, host)
+        pipeline: Pipeline = source.pipeline.model_copy(
+            update={"model": model, "data": samples, "timesteps": network.time.T}
+        )
+        kept = Store(Path(store))
+        plan = make_plan(pipeline, host, kept, lines=source.lines, text=source.text, allow_code=True)
+        return _executed(plan, kept, output, device, silent=silent)
 
 
 def _source(pipeline: str | Path | Mapping[str, Any] | Source, host: Host, overrides: Sequence[str]) -> Source:
@@ -170,9 +174,20 @@ def _require_device(name: str) -> None:
         ) from error
 
 
+def _require_folder(name: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{name} {str(folder)!r} cannot be a folder: {(error.strerror or str(error)).lower()}"
+        ) from error
+
+
 def _executed(plan: Plan, store: Store, output: Path | str | None, device: str, *, silent: bool) -> Result:
     _require_device(device)
     folder = Path(output) if output is not None else RUNS / plan.pipeline.name
+    _require_folder("output", folder)
+    _require_folder("store", store.folder)
     watch = Watch(silent=silent)
     try:
         record = Execution(plan, store, folder, device, watch).run()

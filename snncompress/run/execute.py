@@ -16,7 +16,7 @@ from snncompress.plugins import guarded
 from snncompress.record import BudgetRecord, Measurement, Record, StepRecord
 from snncompress.run.environment import environment
 from snncompress.run.watch import Watch
-from snncompress.store import Store, write_aside
+from snncompress.store import Store, replace_json, write_aside
 
 if TYPE_CHECKING:
     from snncompress.measure import DataBench
@@ -57,7 +57,7 @@ class Execution:
     # ---- steps
 
     def _step(self, step: PlannedStep) -> StepRecord:
-        with self.store.lock(step.key):
+        with self.store.lock(step.key, lambda: self.watch.line("waiting for another process that does this step")):
             reused = self.store.has(step.key)
             self.watch.step(step.index, len(self.plan.steps), step.strategy.use, "reused" if reused else step.why)
             if not reused:
@@ -99,7 +99,7 @@ class Execution:
             "seconds": round(time.monotonic() - started, 3),
             "notes": {**run.notes(), **({"proofs": proofs} if proofs else {})},
         }
-        self._keep(step, after, info)
+        guarded(partial(self._keep, step, after, info), f"keeping step {step.index + 1}", StepError)
 
     def _hook(self, strategy: Strategy, network: Network, run: Run) -> Network:
         after: Network = self.plan.host.manager.hook.snncompress_run_step(step=strategy, network=network, run=run)
@@ -156,7 +156,8 @@ class Execution:
         for metric in self.plan.pipeline.measure:
             values = self.store.measurement(keys[metric.use])
             if values is None:
-                values = dict(metric.measure(self._network(index), self._bench))
+                work = partial(metric.measure, self._network(index), self._bench)
+                values = dict(guarded(work, f"metric {metric.use!r}", StepError))
                 self.store.keep_measurement(keys[metric.use], values)
             found |= values
         return found
@@ -187,7 +188,8 @@ class Execution:
         for exporter in self.plan.pipeline.export:
             self._export(exporter)
         for reporter in self.plan.pipeline.report:
-            (self.output / reporter.file_name).write_text(reporter.render(record), encoding="utf-8")
+            text = guarded(partial(reporter.render, record), f"reporter {reporter.use!r}", StepError)
+            (self.output / reporter.file_name).write_text(text, encoding="utf-8")
 
     def _export(self, exporter: Any) -> None:
         folder = self.output / "export" / exporter.use
@@ -196,7 +198,9 @@ class Execution:
         if mark.is_file() and mark.read_text(encoding="utf-8") == key:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        exporter.export(self._network(len(self.plan.steps)), folder)
+        mark.unlink(missing_ok=True)
+        work = partial(exporter.export, self._network(len(self.plan.steps)), folder)
+        guarded(work, f"exporter {exporter.use!r}", StepError)
         mark.write_text(key, encoding="utf-8")
 
 
@@ -234,4 +238,4 @@ def _say_if_moved(folder: Path, path: str, watch: Watch) -> None:
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(now) + "\n", encoding="utf-8")
+    replace_json(file, now)

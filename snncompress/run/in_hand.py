@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from snncompress.components import Data, Inputs
-from snncompress.errors import DataError
+from snncompress.errors import DataError, ModelError
 from snncompress.measure import evaluating, loader_of
-from snncompress.network import Network, Time
-from snncompress.plugins import Host
+from snncompress.network import InHand, Network, Time
+from snncompress.plugins import Host, guarded
+from snncompress.run.generators import leaving_generators, seed_everything
+
+_NUM_TRIED = 64
+"""Samples of a data set that the network is tried on; of a loader, its first batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +39,13 @@ class NetworkInHand:
         return cls(network.copy())
 
     def canonical(self) -> dict[str, Any]:
-        """Return the reference and a hash of every value."""
-        digest = hashlib.sha256()
-        for name, value in sorted(self.network.tensors.items()):
-            digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-        return {**self.network.source.reference, "values": digest.hexdigest()}
+        """Return the reference and a hash of everything else: values, masks, snapshots, edits, time."""
+        network = self.network
+        digest = hashlib.sha256(repr([network.time, [edit.to_json() for edit in network.edits]]).encode())
+        for kind, tensors in (("values", network.tensors), ("masks", network.masks), *network.snapshots.items()):
+            for name, value in sorted(tensors.items()):
+                digest.update(f"{kind} {name} {value.dtype} {list(value.shape)}".encode() + _bytes(value))
+        return {**network.source.reference, "values": digest.hexdigest()}
 
     def resolved(self, inputs: Inputs, timesteps: int | None) -> NetworkInHand:
         """Return itself."""
@@ -79,12 +85,11 @@ class LoadersInHand:
             raise DataError("data must be three loaders or data sets: (train, validation, test)")
         if kind not in ("static", "frames"):
             raise DataError(f"kind must be 'static' or 'frames', not {kind!r}")
+        for name, split in zip(("train", "validation", "test"), splits, strict=True):
+            _require_samples(name, split)
         train, validation, test = splits
-        batch = next(iter(loader_of(train, 2, shuffle=False)))
-        if not (isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[0], Tensor)):  # noqa: PLR2004 - x and y
-            raise DataError("each batch must be a pair (x_B..., y_B)")
-        num_classes = _num_classes(network, batch[0], kind)
-        inputs = Inputs(tuple(batch[0].shape[1:]), num_classes, cast("Any", kind))
+        x_B = _first_batch(train)
+        inputs = Inputs(tuple(x_B.shape[1:]), _num_classes(network, x_B, kind), cast("Any", kind))
         return cls(Data(train, validation, test, inputs))
 
     def canonical(self) -> dict[str, Any]:
@@ -93,7 +98,7 @@ class LoadersInHand:
         return {
             "use": self.use,
             "sizes": [len(_samples(split)) for split in splits],
-            "batches": [_batch_size(split) for split in splits],
+            "batches": [_batching(split) for split in splits],
         }
 
     def inputs(self) -> Inputs:
@@ -103,14 +108,14 @@ class LoadersInHand:
     def fingerprint(self) -> str:
         """Return a hash of the class and of up to 64 samples spread over each split."""
         digest = hashlib.sha256()
-        state = torch.get_rng_state()
-        for split in (self.data.train, self.data.validation, self.data.test):
-            samples = _samples(split)
-            digest.update(type(samples).__qualname__.encode())
-            for index in range(0, len(samples), max(1, len(samples) // 64)):
-                x, y = samples[index]
-                digest.update(torch.as_tensor(x).contiguous().numpy().tobytes() + str(int(y)).encode())
-        torch.set_rng_state(state)
+        with leaving_generators():
+            seed_everything(0)  # samples that are augmented at random draw the same each time
+            for split in (self.data.train, self.data.validation, self.data.test):
+                samples = _samples(split)
+                digest.update(type(samples).__qualname__.encode())
+                for index in range(0, len(samples), max(1, len(samples) // 64)):
+                    x, y = samples[index]
+                    digest.update(_bytes(torch.as_tensor(x)) + _bytes(torch.as_tensor(y)))
         return digest.hexdigest()
 
     def load(self, seed: int) -> Data:
@@ -123,14 +128,67 @@ def _samples(split: Any) -> Any:
     return split.dataset if isinstance(split, DataLoader) else split
 
 
-def _batch_size(split: Any) -> int | None:
-    return split.batch_size if isinstance(split, DataLoader) else None
+def _batching(split: Any) -> list[Any]:
+    if not isinstance(split, DataLoader):
+        return []
+    return [split.batch_size, type(split.sampler).__qualname__, split.drop_last]
+
+
+def _bytes(value: Tensor) -> bytes:
+    return value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+def _require_samples(name: str, split: Any) -> None:
+    samples = _samples(split)
+    if isinstance(samples, IterableDataset) or not (hasattr(samples, "__len__") and hasattr(samples, "__getitem__")):
+        raise DataError(f"the {name} data must be a DataLoader or a data set with a length and samples by number")
+    if not len(samples):
+        raise DataError(f"the {name} data hold no sample")
+
+
+def _first_batch(train: Any) -> Tensor:
+    batch = next(iter(loader_of(train, _NUM_TRIED, shuffle=False)))
+    if not (isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[0], Tensor)):  # noqa: PLR2004 - x and y
+        raise DataError("each batch must be a pair (x_B..., y_B)")
+    labels = torch.as_tensor(batch[1])
+    if labels.dim() != 1 or labels.is_floating_point():
+        shown = f"{str(labels.dtype).removeprefix('torch.')} {list(labels.shape)}"
+        raise DataError(f"labels must be one whole number for each sample, [B], not {shown}")
+    return batch[0]
 
 
 def _num_classes(network: Network, x_B: Tensor, kind: str) -> int:
+    """Return the number of classes that the network tells apart; raise ModelError where it cannot run on the data."""
     x = x_B.transpose(0, 1) if kind == "frames" else x_B
     if network.time.input == "sequence" and kind == "static":
         x = x_B.expand(network.time.T, *x_B.shape)
-    fresh = network.copy()
-    with evaluating(fresh.module), torch.no_grad():
-        return int(fresh.forward(x).mean().shape[1])
+    what = f"running the network on {str(x.dtype).removeprefix('torch.')} {list(x.shape)} of the training data"
+    with leaving_generators():
+        return guarded(lambda: _tried(network, x.to(network.device)), what, ModelError)
+
+
+def _tried(network: Network, x: Tensor) -> int:
+    expected = _output(network.copy(), x)
+    if isinstance(network.source, InHand) and not _same(expected, _output(_rebuilt(network), x)):
+        raise ModelError(
+            "another process would build a network that computes something else, although every stored tensor is equal; "
+            "set where the module is built what the module in hand was given later (a scale, a buffer that is not stored)"
+        )
+    return int(expected.shape[1])
+
+
+def _output(network: Network, x: Tensor) -> Tensor:
+    seed_everything(0)
+    with evaluating(network.module), torch.no_grad():
+        return network.forward(x).mean()
+
+
+def _rebuilt(network: Network) -> Network:
+    module, _ = network.source.initialised()
+    for edit in network.edits:
+        module, _ = edit.replay(module, network.time, network.host)
+    return replace(network, module=module.to(network.device)).with_weights(network.tensors)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from snncompress.errors import InputError
+from snncompress.errors import InputError, StepError
 from snncompress.network import Network
 from snncompress.training import Training, optimizer_fault
 
@@ -21,9 +21,12 @@ def make_optimizer(network: Network, training: Training) -> torch.optim.Optimize
     if fault := optimizer_fault(training):
         setting, what, hint = fault
         raise InputError(f"{setting}: {what}; {hint}")
+    groups = parameter_groups(network, training.weight_decay)
+    if not groups:
+        raise StepError("nothing can be trained: every parameter is frozen (requires_grad is False)")
     momentum: dict[str, Any] = {} if training.momentum is None else {"momentum": training.momentum}
     made: torch.optim.Optimizer = create_optimizer_v2(
-        parameter_groups(network, training.weight_decay),
+        groups,
         opt=training.optimizer,
         lr=training.lr,
         weight_decay=0.0,
@@ -62,8 +65,9 @@ def make_scheduler(
         "warmup_prefix": True,
         "t_in_epochs": False,
     }
-    if training.schedule == "cosine":
-        return CosineLRScheduler(optimizer, t_initial=max(1, num_epochs * steps_per_epoch - rising), **warmup)
-    rate = 1.0 if training.schedule == "constant" else 0.1
+    falling = num_epochs * steps_per_epoch - rising
+    if training.schedule == "cosine" and falling > 1:
+        return CosineLRScheduler(optimizer, t_initial=falling, **warmup)
+    rate = 0.1 if training.schedule == "step" else 1.0
     decay_t = max(1, round(training.decay_epochs * steps_per_epoch))
     return StepLRScheduler(optimizer, decay_t=decay_t, decay_rate=rate, **warmup)

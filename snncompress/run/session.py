@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -81,6 +82,7 @@ class StepRun:
 
     def stage(self, label: str, work: Callable[[], Network]) -> Network:
         """Return ``work()``, or what it returned before an interruption."""
+        before = set(self._labels)
         folder = self._claim(label)
         done = folder.with_name(folder.name + ".done")
         if (done / _GENERATORS).is_file():
@@ -103,12 +105,16 @@ class StepRun:
             torch.save(kept, place / _GENERATORS)
 
         write_aside(done, fill)
-        shutil.rmtree(folder, ignore_errors=True)
+        for inner in self._labels - before:  # the checkpoints of the trainings in this stage
+            shutil.rmtree(self._folder / inner, ignore_errors=True)
         return network
 
     def note(self, name: str, value: Any) -> None:
         """Put a JSON value into the record of this step."""
-        self._notes[name] = value
+        try:
+            self._notes[name] = json.loads(json.dumps(value))
+        except (TypeError, ValueError) as error:
+            raise StepError(f"note {name!r} is no JSON value: {error}") from error
 
     def notes(self) -> dict[str, Any]:
         """Return the notes written so far."""

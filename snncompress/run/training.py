@@ -76,7 +76,8 @@ class _Session:
         self.loader = loader_of(bench.data.train, training.batch_size, shuffle=True)
         self.start = start_epoch * len(self.loader)
         self.accelerator = _accelerator(bench.device, training.precision)
-        network.module.to(self.accelerator.device)
+        self.device = torch.device(bench.device)  # accelerate knows no cuda:1
+        network.module.to(self.device)
         self.optimizer = make_optimizer(network, training)
         self.scheduler = make_scheduler(
             self.optimizer, training, num_epochs=start_epoch + training.epochs, steps_per_epoch=len(self.loader)
@@ -103,9 +104,9 @@ class _Session:
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, (1,))))
         for number, (x_B, y_B) in enumerate(self.loader):
             self.scheduler.step_update(first_update + number)
-            labels_B = torch.as_tensor(y_B).to(self.accelerator.device)
+            labels_B = torch.as_tensor(y_B).to(self.device)
             with self.accelerator.autocast():
-                output = network.forward(self.bench.encode(network, x_B, generator).to(self.accelerator.device))
+                output = network.forward(self.bench.encode(network, x_B, generator).to(self.device))
             loss = self.loss(_in_float32(output), labels_B)
             auxiliary = network.auxiliary_loss()
             self._update(loss if auxiliary is None else loss + auxiliary)
@@ -132,7 +133,7 @@ class _Session:
             ):  # so that a user's loader depends on the step's seed alone
                 generator.manual_seed(int(torch.randint(2**62, (1,))))
             return Progress()
-        state: dict[str, Any] = torch.load(file, map_location=self.accelerator.device, weights_only=True)
+        state: dict[str, Any] = torch.load(file, map_location=self.device, weights_only=True)
         self.network.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         restore_generators(_on_cpu(state["generators"]))

@@ -141,3 +141,33 @@ def test_one_holder_at_a_time_works_on_a_key(store):
         FileLock(store.place(KEY).with_suffix(".lock"), timeout=0).acquire()
     with store.lock(KEY):
         assert not store.has(KEY)
+
+
+def test_what_a_power_cut_damaged_counts_as_not_there(store):
+    store.finish(KEY, {"seconds": 1.0}, write("one"))
+    store.keep_measurement(KEY, {"accuracy": Measurement(value=0.5, unit="1", how="")})
+    store.remember("p/step-0", {"setting": "1"})
+    for file in store.folder.rglob("*.json"):
+        file.write_bytes(b"")
+    assert not store.has(KEY)
+    assert store.measurement(KEY) is None
+    assert store.last("p/step-0") is None
+
+
+def test_what_killed_processes_left_aside_goes_when_the_step_is_finished(store):
+    left = store.place(KEY).with_name(f"{KEY}.aside-1")
+    left.mkdir(parents=True)
+    store.finish(KEY, {}, write("one"))
+    assert not left.exists()
+
+
+def test_waiting_for_another_process_is_said(store):
+    said = []
+    with store.lock(KEY, lambda: said.append("never")):
+        pass
+    assert said == []
+
+    other = FileLock(store.place(KEY).with_suffix(".lock"))
+    other.acquire()
+    with store.lock(KEY, lambda: (said.append("waiting"), other.release())):
+        assert said == ["waiting"]

@@ -75,3 +75,8 @@ def test_an_untrained_network_a_wrong_selector_and_a_wrong_loss_are_found(traine
     assert problems[0].what == "selector 'fc3' matches nothing"
     assert "fc1" in problems[0].hint
     assert problems[1].what == "needs trained weights, which no earlier step provides"
+
+
+def test_an_empty_selector_is_no_default(trained, make):
+    found = list(make("prune.l1", fraction=0.5, select=()).check(facts_of(trained, "weights")))
+    assert [problem.what for problem in found] == ["selector [] picks no synaptic weight"]

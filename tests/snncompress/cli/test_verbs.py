@@ -160,3 +160,12 @@ def test_light_verbs_import_neither_torch_nor_an_snn_library(run, arguments):
         env=os.environ | {"COLUMNS": "100"},
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}'])
+def test_a_record_that_cannot_be_read_is_one_line(run, text):
+    Path("record.json").write_text(text, encoding="utf-8")
+    done = run("report", "record.json")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("'record.json' is no record that this snncompress reads: ")
+    assert done.stderr.count("\n") == 1

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from snncompress import ArtifactError, Replace, Timesteps, load, save
 from snncompress.network import load_network
 from snncompress.network.artifact import read_description
+from snncompress.references import ArtifactFolder
 
 TESTS = Path(__file__).parents[2]
 
@@ -180,3 +181,18 @@ def _environment(folder):
 
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return kept | ({"PYTHONPATH": str(folder)} if folder else {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "is no description of an artifact"),
+        ("{}", "is no description"),
+        ('{"version": 1}', "lacks 'architecture'"),
+    ],
+)
+def test_a_description_of_something_else_is_told(tmp_path, text, message):
+    (tmp_path / "network.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ArtifactError, match=message):
+        read_description(tmp_path)
+    assert ArtifactFolder(folder=str(tmp_path)).underlying() == {}

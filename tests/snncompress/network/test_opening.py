@@ -92,3 +92,15 @@ def test_an_artifact_is_opened_with_its_own_architecture(host, tmp_path):
     opened = open_architecture(ArtifactFolder(folder=str(tmp_path)), host)
     assert opened.source.reference["function"] == "own_networks:LoopNet"
     assert torch.equal(opened.tensors["fc1.weight"], network.tensors["fc1.weight"])
+
+
+def test_one_glob_names_a_role_as_well_as_several(host):
+    network = declare(JellyNet(), Time("multi_step", 4), head="fc2", stem=["fc1", "norm"], host=host)
+    assert network.inventory.select(["head"]) == {"fc2"}
+    assert network.inventory.select(["stem"]) == {"fc1", "norm"}
+
+
+@pytest.mark.parametrize(("module", "time"), [("text", Time("multi_step", 4)), (JellyNet(), "multi_step")], ids=str)
+def test_what_is_no_module_or_no_time_is_told(host, module, time):
+    with pytest.raises(ModelError, match="declare takes a torch module and a snncompress.Time"):
+        declare(module, time, host=host)

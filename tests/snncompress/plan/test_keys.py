@@ -3,7 +3,9 @@ from hashlib import sha256
 
 import numpy as np
 import pytest
+from own_networks import JellyNet
 
+from snncompress import Time, declare, save
 from snncompress.plan.keys import canonical, content_hash, key_of, metric_key
 
 JELLY = {"use": "python", "function": "own_networks:JellyNet"}
@@ -229,3 +231,20 @@ def test_versions_of_everything_that_computes_are_in_the_key(plan_of, tiny):
     )
     assert "snncompress_prune" in step
     assert "none" not in {*root.values(), *step.values()}
+
+
+def test_the_source_behind_an_artifact_is_part_of_every_key(keys_of, tiny, host, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "my_network_in_artifact.py"
+    file.write_text("from own_networks import JellyNet\n", encoding="utf-8")
+    network = declare(JellyNet(), Time("multi_step", 2), build="my_network_in_artifact:JellyNet", host=host)
+    save(network, tmp_path / "kept")
+    data = tiny({"model": f"file:{tmp_path / 'kept'}", "data": {"use": "digits", "size": 8}})
+    before = keys_of(data, allow_code=True)
+    file.write_text("from own_networks import JellyNet\n# changed\n", encoding="utf-8")
+    assert not set(before) & set(keys_of(data, allow_code=True))
+
+
+def test_plugins_that_run_networks_are_part_of_every_key(plan_of, tiny):
+    known = json.loads(plan_of(tiny({"model": "snntorch.convnet"})).root_parts["versions"])
+    assert {"snncompress_snntorch", "snncompress_spikingjelly"} <= set(known)

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from own_networks import JellyNet, LoopNet
+from own_networks import JellyNet, LoopNet, Scaled
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from snncompress import DataError, PipelineError, Time, compress, declare
+from snncompress import DataError, ModelError, PipelineError, StepError, Time, compress, declare, run
+from snncompress.run.generators import generator_states, seed_everything
+from snncompress.run.in_hand import LoadersInHand, NetworkInHand
 
 TESTS = Path(__file__).parents[2]
 LOOP = Time("inside", 6, input="static", records=("output", "membranes"), attribute="num_steps")
@@ -142,3 +144,132 @@ def test_the_compressed_network_is_known_to_its_library(folder, host, loaders):
     assert module.lif1.mem.abs().sum() > 0
     utils.reset(module)
     assert module.lif1.mem.abs().sum() == 0
+
+
+PRUNE = [{"use": "prune.l1", "fraction": 0.5, "select": "synapse"}]
+
+
+def test_a_network_of_a_plugins_architecture_is_compressed_further(folder, pipeline, host):
+    settings = {"model": {"use": "snntorch.convnet", "channels": [4]}, "data": {"use": "digits", "size": 8}}
+    steps = [{"use": "train", "epochs": 1, "batch_size": 500}, *PRUNE]
+    first = run({**pipeline, **settings, "steps": steps}, silent=True, host=host).network
+    images = TensorDataset(torch.rand(40, 1, 8, 8), torch.arange(40) % 10)
+    second = compress(first, steps=PRUNE, data=(images, images, images), silent=True)
+    before = sum(int(mask.sum()) for mask in first.masks.values())
+    assert sum(int(mask.sum()) for mask in second.network.masks.values()) == before - round(before / 2)
+
+
+def test_a_number_set_after_building_is_refused(folder, host, loaders):
+    module = Scaled()
+    network = declare(module, Time("multi_step", 4), host=host)
+    assert LoadersInHand.of(loaders, network, kind="static").inputs().num_classes == 10
+    module.scale = 2.0
+    with pytest.raises(ModelError, match="computes something else, although every stored tensor is equal"):
+        compress(declare(module, Time("multi_step", 4), host=host), steps=PRUNE, data=loaders, silent=True)
+
+
+def test_what_is_held_beside_the_values_is_part_of_the_identity(host):
+    module = JellyNet()
+    with torch.no_grad():
+        module.fc1.weight[0] = 0
+    network = declare(module, Time("multi_step", 4), host=host)
+    mask = torch.ones_like(module.fc1.weight, dtype=torch.bool)
+    mask[0] = False
+    others = (network.with_masks({"fc1.weight": mask}), network.with_snapshot("mine"))
+    known = {NetworkInHand.of(one).canonical()["values"] for one in (network, *others)}
+    assert len(known) == 3
+    assert NetworkInHand.of(network.copy()).canonical()["values"] in known
+
+
+def test_the_order_in_which_loaders_bring_samples_is_part_of_the_identity(host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    train, *rest = loaders
+    plain = DataLoader(train.dataset, batch_size=20)
+    shorter = DataLoader(train.dataset, batch_size=20, shuffle=True, drop_last=True)
+    described = [LoadersInHand.of((one, *rest), network, kind="static").canonical() for one in (train, plain, shorter)]
+    assert described[0] != described[1]
+    assert described[0] != described[2]
+
+
+class Augmented(TensorDataset):
+    """Samples that are disturbed at random, as an augmentation does."""
+
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        return x + torch.rand(x.shape), y
+
+
+def test_random_augmentation_keeps_its_identity_and_the_generators(host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    data = LoadersInHand.of((Augmented(*loaders[0].dataset.tensors), *loaders[1:]), network, kind="static")
+    torch.manual_seed(1)
+    first = data.fingerprint()
+    drawn = torch.rand(1)
+    torch.manual_seed(2)
+    assert data.fingerprint() == first
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(1), drawn)
+
+
+IMAGES = torch.rand(20, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (3, "train data must be a DataLoader or a data set with a length"),
+        ([], "train data hold no sample"),
+        (TensorDataset(IMAGES, torch.rand(20)), r"labels must be one whole number .* not float32 \[20\]"),
+        (TensorDataset(IMAGES, torch.eye(10).long()[torch.arange(20) % 10]), r"not int64 \[20, 10\]"),
+    ],
+    ids=["number", "empty", "float labels", "one-hot labels"],
+)
+def test_data_that_cannot_be_trained_on_are_told(host, loaders, train, message):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    with pytest.raises(DataError, match=message):
+        compress(network, steps=PRUNE, data=(train, *loaders[1:]), silent=True)
+
+
+def test_images_of_another_size_are_told(host, loaders):
+    small = TensorDataset(torch.rand(20, 1, 4, 4), torch.arange(20) % 10)
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    with pytest.raises(
+        ModelError, match=r"running the network on float32 \[4, 20, 1, 4, 4\] of the training data failed"
+    ):
+        compress(network, steps=PRUNE, data=(small, *loaders[1:]), silent=True)
+
+
+def test_a_wholly_frozen_network_is_told(folder, host, loaders):
+    module = JellyNet()
+    module.requires_grad_(requires_grad=False)
+    network = declare(module, Time("multi_step", 4), host=host)
+    with pytest.raises(StepError, match="every parameter is frozen"):
+        compress(network, steps=[{"use": "train", "epochs": 1}], data=loaders, silent=True)
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("frames", (4, 1, 8, 8)), ("frames", (4, 64)), ("static", (64,))], ids=str)
+def test_event_frames_and_samples_that_are_no_images(folder, host, kind, shape):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    samples = TensorDataset(torch.rand(20, *shape), torch.arange(20) % 10)
+    result = compress(
+        network, steps=[{"use": "train", "epochs": 1}, *PRUNE], data=(samples,) * 3, kind=kind, silent=True
+    )
+    assert result.record.final["sparsity"].value == 0.5
+
+
+def test_frames_of_another_length_are_told(folder, host):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    samples = TensorDataset(torch.rand(20, 5, 1, 8, 8), torch.arange(20) % 10)
+    with pytest.raises(PipelineError, match="the data bring 5 time steps and the model runs 4"):
+        compress(network, steps=PRUNE, data=(samples,) * 3, kind="frames", silent=True)
+
+
+def test_the_users_generators_are_left_alone(folder, host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    seed_everything(3)
+    before = generator_states()
+    compress(network, steps=[{"use": "train", "epochs": 2}], data=loaders, silent=True)
+    after = generator_states()
+    assert torch.equal(after["torch"], before["torch"])
+    assert torch.equal(after["numpy"][1], before["numpy"][1])
+    assert after["random"] == before["random"]

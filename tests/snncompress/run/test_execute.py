@@ -10,7 +10,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from snncompress import PipelineError, StepError, load, run
+from snncompress import InputError, PipelineError, StepError, load, run
 from snncompress.pipeline import pipeline_from
 from snncompress.plan import make_plan
 from snncompress.store import Store
@@ -218,3 +218,10 @@ def test_the_command_line_gives_the_same_and_its_exit_codes(folder, pipeline):
     assert failed.returncode == 1
     assert "the loss is" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("name", ["output", "store"])
+def test_a_file_in_the_place_of_a_folder_is_told_before_anything_runs(folder, pipeline, host, name):
+    (folder / "file").touch()
+    with pytest.raises(InputError, match=f"{name} 'file' cannot be a folder: file exists"):
+        run(pipeline, allow_code=True, silent=True, host=host, **{name: "file"})

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -13,7 +14,11 @@ from own_networks import JellyNet
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader, TensorDataset
 
-from snncompress import Time, compress, declare
+from snncompress import Host, StepError, Strategy, Time, Training, compress, declare, hookimpl
+from snncompress.measure import DataBench
+from snncompress.run.in_hand import LoadersInHand
+from snncompress.run.session import StepRun
+from snncompress.run.watch import Watch
 
 TESTS = Path(__file__).parents[2]
 NUM_KILLS = 20
@@ -138,3 +143,37 @@ def test_killed_at_twenty_random_moments_the_final_weights_are_bit_equal(folder,
     _, shown = process.communicate()
     assert process.returncode == 0, shown
     assert same(weights("killed"), weights("straight"))
+
+
+class Noting(Strategy):
+    """Leave a note."""
+
+    use: Literal["test.note"] = "test.note"
+    value: Any
+
+    def apply(self, network, run):
+        run.note("mine", (1, 2) if self.value == "tuple" else {1, 2})
+        return network
+
+
+def noting(value, loaders):
+    plugin = type("Plugin", (), {"snncompress_strategies": staticmethod(hookimpl(lambda: [Noting]))})
+    known = Host.from_environment()
+    known.register(plugin, name="noting")
+    assert not known.faults
+    network = declare(JellyNet(), Time("multi_step", 4), host=known)
+    return compress(network, steps=[{"use": "test.note", "value": value}], data=loaders, silent=True)
+
+
+def test_a_note_is_json_at_once(folder, loaders):
+    assert noting("tuple", loaders).record.steps[0].notes["mine"] == [1, 2]
+    with pytest.raises(StepError, match="note 'mine' is no JSON value: Object of type set"):
+        noting("set", loaders)
+
+
+def test_a_finished_stage_keeps_no_checkpoint_of_its_trainings(folder, host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host).with_snapshot("init")
+    bench = DataBench(LoadersInHand.of(loaders, network, kind="static").data, host.catalogue["encoders"]["direct"](), 0)
+    run = StepRun(seed=0, earlier=(), bench=bench, folder=folder / "w", network=network, watch=Watch(silent=True))
+    run.stage("one", lambda: run.train(network, Training(epochs=1), label="inner"))
+    assert sorted(place.name for place in (folder / "w").iterdir()) == ["one.done"]

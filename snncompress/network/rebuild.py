@@ -1,0 +1,81 @@
+"""Whether another process could build a module in hand again."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from snncompress.errors import ModelError
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+def require_rebuildable(module: nn.Module, maker: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Raise ModelError unless ``maker(**arguments)`` gives a module like ``module``: the same tensors and settings."""
+    _require_callable(maker, arguments)
+    _require_initialised(module, "the module in hand")
+    state = torch.get_rng_state()
+    made = maker(**arguments)
+    torch.set_rng_state(state)
+    fresh = made[0] if isinstance(made, tuple) else made
+    _require_initialised(fresh, f"what {maker.__qualname__!r} builds")
+    if difference := next(_differing_tensors(module, fresh), None):
+        raise ModelError(
+            f"{maker.__qualname__!r} called with {dict(arguments)} builds tensors of other names or shapes than the "
+            f"module in hand: {difference}; give declare() the arguments that it was built with"
+        )
+    if difference := next(_differing_lines(module, fresh), None):
+        raise ModelError(
+            f"{maker.__qualname__!r} called with {dict(arguments)} builds a module of other settings than the one in "
+            f"hand: {difference}; set them where the module is built, so that an artifact builds the same"
+        )
+
+
+def _require_callable(maker: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    try:
+        inspect.signature(maker).bind(**arguments)
+        json.dumps(dict(arguments), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"another process could not build {maker.__qualname__!r} again ({error}); "
+            "give declare() the arguments, plain JSON values: declare(module, time, build=..., arguments={...})"
+        ) from error
+
+
+def _require_initialised(module: nn.Module, what: str) -> None:
+    lazy = [name for name, value in (*module.named_parameters(), *module.named_buffers()) if is_lazy(value)]
+    if lazy:
+        raise ModelError(
+            f"{lazy[0]!r} of {what} is lazy and has no shape yet; run a batch through the module where it is built"
+        )
+
+
+def _differing_tensors(module: nn.Module, fresh: nn.Module) -> Iterator[str]:
+    here, there = _tensors(module), _tensors(fresh)
+    for name in dict.fromkeys((*here, *there)):
+        if here.get(name) != there.get(name):
+            yield f"{name!r} is {there.get(name, 'missing')} there and {here.get(name, 'missing')} here"
+
+
+def _tensors(module: nn.Module) -> dict[str, str]:
+    stored = module.state_dict().items()
+    return {
+        name: f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+        for name, value in stored
+        if isinstance(value, Tensor)
+    }
+
+
+def _differing_lines(module: nn.Module, fresh: nn.Module) -> Iterator[str]:
+    here, there = (_ADDRESS.sub("", repr(one)).splitlines() for one in (module, fresh))
+    for mine, other in zip_longest(here, there, fillvalue="nothing"):
+        if mine != other:
+            yield f"'{other.strip()}' there and '{mine.strip()}' here"

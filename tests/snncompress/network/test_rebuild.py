@@ -1,0 +1,59 @@
+import pytest
+import torch
+from own_networks import JellyNet, Lazy
+from spikingjelly.activation_based import functional
+
+from snncompress import ModelError
+from snncompress.network.rebuild import require_rebuildable
+
+
+def test_the_same_settings_pass_whatever_the_values():
+    require_rebuildable(JellyNet(64, 20), JellyNet, {"hidden": 20})
+
+
+def test_the_generators_are_left_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    module = torch.nn.Linear(1, 1)
+    torch.manual_seed(0)
+    require_rebuildable(module, torch.nn.Linear, {"in_features": 1, "out_features": 1})
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_another_shape_is_named():
+    with pytest.raises(ModelError, match=r"'fc1.weight' is float32 \[32, 64\] there and float32 \[20, 64\] here"):
+        require_rebuildable(JellyNet(64, 20), JellyNet, {})
+
+
+def test_another_precision_is_named():
+    with pytest.raises(ModelError, match=r"'fc1.weight' is float32 \[32, 64\] there and float64 \[32, 64\] here"):
+        require_rebuildable(JellyNet().double(), JellyNet, {})
+
+
+def test_a_threshold_set_later_is_named():
+    module = JellyNet()
+    module.lif1.v_threshold = 0.5
+    with pytest.raises(ModelError, match=r"'v_threshold=1.0, .* there and 'v_threshold=0.5"):
+        require_rebuildable(module, JellyNet, {})
+
+
+def test_a_step_mode_set_later_is_named():
+    module = JellyNet()
+    functional.set_step_mode(module, "s")
+    with pytest.raises(ModelError, match="step_mode=m, .* there and .*step_mode=s"):
+        require_rebuildable(module, JellyNet, {})
+
+
+def test_lazy_modules_are_refused_before_and_after_their_first_batch():
+    module = Lazy()
+    with pytest.raises(ModelError, match="'fc1.weight' of the module in hand is lazy"):
+        require_rebuildable(module, Lazy, {})
+    module(torch.rand(2, 3))
+    with pytest.raises(ModelError, match="'fc1.weight' of what 'Lazy' builds is lazy"):
+        require_rebuildable(module, Lazy, {})
+
+
+def test_arguments_that_no_artifact_can_hold_are_refused():
+    with pytest.raises(ModelError, match="plain JSON values"):
+        require_rebuildable(JellyNet(), JellyNet, {"hidden": torch.tensor(32)})
