@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from snncompress.record import Measurement
 
-_INFO = "step.json"
+_INFO, _FILES = "step.json", "files"
 
 
 class Store:
@@ -28,20 +28,21 @@ class Store:
         return self.folder / key[:2] / key
 
     def has(self, key: str) -> bool:
-        """Tell whether a step is finished; one that a crash of the machine left damaged is not."""
-        return _read_json(self.place(key) / _INFO) is not None
+        """Tell whether a step is finished; one that a crash or a hand left damaged or with files missing is not."""
+        found = _read_json(self.place(key) / _INFO)
+        return found is not None and found[_FILES] == _sizes(self.place(key))
 
     def info(self, key: str) -> dict[str, Any]:
         """Return what was kept about a finished step: notes, seconds, parts of the key."""
         found: dict[str, Any] = json.loads((self.place(key) / _INFO).read_text(encoding="utf-8"))
-        return found
+        return {name: value for name, value in found.items() if name != _FILES}
 
     def finish(self, key: str, info: Mapping[str, Any], write: Callable[[Path], object]) -> None:
         """Keep a finished step: ``write`` fills a folder aside, which then takes its place; its work folder goes."""
 
         def fill(folder: Path) -> None:
             write(folder)
-            _write_json(folder / _INFO, info)
+            _write_json(folder / _INFO, {**info, _FILES: _sizes(folder)})
 
         write_aside(self.place(key), fill)
         for left in (self.work(key), *self.place(key).parent.glob(f"{key}.aside-*")):  # of processes that were killed
@@ -119,6 +120,12 @@ def _read_json(file: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return found
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return the size in bytes of every file below a folder but the description itself."""
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file() and file != folder / _INFO)
+    return {file.relative_to(folder).as_posix(): file.stat().st_size for file in files}
 
 
 def _write_json(file: Path, data: Any) -> None:

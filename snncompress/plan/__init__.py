@@ -1,6 +1,6 @@
 """From a pipeline to a plan: structure built without values, order checked, one key per step, what is reused."""
 
-from snncompress.plan.keys import canonical, metric_key, versions
+from snncompress.plan.keys import canonical, key_of, metric_key, versions
 from snncompress.plan.plan import Plan, PlannedStep, is_finished, make_plan
 
-__all__ = ["Plan", "PlannedStep", "canonical", "is_finished", "make_plan", "metric_key", "versions"]
+__all__ = ["Plan", "PlannedStep", "canonical", "is_finished", "key_of", "make_plan", "metric_key", "versions"]

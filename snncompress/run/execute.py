@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snncompress.errors import StepError
-from snncompress.plan import Plan, PlannedStep, canonical
+from snncompress.plan import Plan, PlannedStep, canonical, key_of
 from snncompress.plugins import guarded
 from snncompress.record import BudgetRecord, Measurement, Record, StepRecord
 from snncompress.run.environment import environment
@@ -51,7 +51,8 @@ class Execution:
             budget=self._judged(baseline, final),
             artifact=str(self.output / "final"),
         )
-        self._write(record)
+        with self.store.lock(key_of({"output": str(self.output.resolve())})):
+            self._write(record)
         return record
 
     # ---- steps

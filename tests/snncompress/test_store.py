@@ -28,6 +28,14 @@ def test_a_finished_step_is_there_with_its_notes(store):
     assert (store.place(KEY) / "weights").read_text(encoding="utf-8") == "one"
 
 
+def test_a_step_whose_files_were_deleted_or_cut_is_not_finished(store):
+    store.finish(KEY, {}, write("one"))
+    (store.place(KEY) / "weights").write_text("on", encoding="utf-8")
+    assert not store.has(KEY)
+    (store.place(KEY) / "weights").unlink()
+    assert not store.has(KEY)
+
+
 def test_finishing_again_replaces_the_whole_folder(store):
     store.finish(KEY, {}, lambda folder: (folder / "old").touch())
     store.finish(KEY, {}, write("two"))
@@ -132,7 +140,7 @@ def test_who_reads_while_another_writes_sees_the_old_or_the_new_whole(store, wha
 def test_files_can_be_read_by_people(store):
     store.finish(KEY, {"seconds": 1}, write("one"))
     text = (store.place(KEY) / "step.json").read_text(encoding="utf-8")
-    assert json.loads(text) == {"seconds": 1}
+    assert json.loads(text) == {"seconds": 1, "files": {"weights": 3}}
     assert text == '{\n  "seconds": 1\n}\n'
 
 
