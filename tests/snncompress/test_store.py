@@ -141,7 +141,7 @@ def test_files_can_be_read_by_people(store):
     store.finish(KEY, {"seconds": 1}, write("one"))
     text = (store.place(KEY) / "step.json").read_text(encoding="utf-8")
     assert json.loads(text) == {"seconds": 1, "files": {"weights": 3}}
-    assert text == '{\n  "seconds": 1\n}\n'
+    assert text == '{\n  "seconds": 1,\n  "files": {\n    "weights": 3\n  }\n}\n'
 
 
 def test_one_holder_at_a_time_works_on_a_key(store):
