@@ -12,7 +12,8 @@ import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points, version
+from functools import cache
+from importlib.metadata import Distribution, EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -106,8 +107,7 @@ class Host:
 
     def load(self, entry: EntryPoint) -> None:
         """Load one entry point; a fault is kept in ``faults`` and costs only that plugin."""
-        distribution = entry.dist.name if entry.dist else "unknown"
-        number = entry.dist.version if entry.dist else "0"
+        distribution, number = _named(entry.dist)
         try:
             loaded = entry.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin's import raises, the program goes on
@@ -298,7 +298,16 @@ def _entries(wanted: set[str] | None) -> Iterable[EntryPoint]:
 
 
 def _is_own(entry: EntryPoint) -> bool:
-    return entry.dist is not None and entry.dist.name == OWN_DISTRIBUTION
+    return _named(entry.dist)[0] == OWN_DISTRIBUTION
+
+
+@cache
+def _named(distribution: Distribution | None) -> tuple[str, str]:
+    """Return name and version; importlib parses the whole metadata each time it is asked for either."""
+    if distribution is None:
+        return "unknown", "0"
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def _one_line(error: BaseException) -> str:
