@@ -58,15 +58,13 @@ def root_parts(
     timesteps: int | None,
     seed: int,
     host: Host,
-    content: str | None = None,
 ) -> dict[str, str]:
-    """Return the parts of the root key; ``content`` is the hash of a module in hand."""
+    """Return the parts of the root key."""
     settings = architecture.canonical()
     reference = architecture.underlying() if hasattr(architecture, "underlying") else settings
-    held = content if content is not None else content_hash(architecture.checkpoint_path())
     return {
         "model": canonical(settings),
-        "model content": held,
+        "model content": content_hash(architecture.checkpoint_path()),
         "code": source_hash(reference["function"]) if reference.get("use") == "python" else "",
         "data": canonical(data.canonical()) + data.fingerprint(),
         "encode": canonical(encoder.canonical()),

@@ -168,7 +168,7 @@ def _require_device(name: str) -> None:
 
     try:
         torch.ones(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         raise InputError(
             f"device {name!r} cannot be used here: {str(error).splitlines()[0].partition('. ')[0]}"
         ) from error
