@@ -43,7 +43,7 @@ def predict(network: Network, bench: Bench, split: Literal["train", "validation"
     generator = bench.generator()
     predicted: list[Tensor] = []
     labels: list[Tensor] = []
-    with evaluating(network.module), _leaving_generators(), torch.no_grad():
+    with evaluating(network.module), leaving_generators(), torch.no_grad():
         network.reset()
         for x_B, y_B in bench.batches(split):
             output = network.forward(bench.encode(network, x_B, generator))
@@ -66,7 +66,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _leaving_generators() -> Iterator[None]:
+def leaving_generators() -> Iterator[None]:
     """Put the global generators back: every pass over a loader draws from torch's, a user's samples from any."""
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - libraries draw from it
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

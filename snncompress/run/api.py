@@ -116,7 +116,7 @@ def compress(
         PipelineError: with every problem of the steps at once.
         StepError: if a step fails; what was finished is kept.
     """
-    from snncompress.run.generators import leaving_generators
+    from snncompress.measure import leaving_generators
     from snncompress.run.in_hand import LoadersInHand, NetworkInHand
 
     with leaving_generators():

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -51,13 +49,3 @@ def restore_generators(states: dict[str, Any]) -> None:
     np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002 - see above
     version, internal, gauss = states["random"]
     random.setstate((version, tuple(internal), gauss))
-
-
-@contextmanager
-def leaving_generators() -> Iterator[None]:
-    """Put every generator back to where it was, for a caller whose own draws must not depend on ours."""
-    states = generator_states()
-    try:
-        yield
-    finally:
-        restore_generators(states)

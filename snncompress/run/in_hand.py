@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from snncompress.components import Data, Inputs
 from snncompress.errors import DataError, ModelError
-from snncompress.measure import evaluating, loader_of
+from snncompress.measure import evaluating, leaving_generators, loader_of
 from snncompress.network import InHand, Network, Time
 from snncompress.plugins import Host, guarded
-from snncompress.run.generators import leaving_generators, seed_everything
+from snncompress.run.generators import seed_everything
 
 _NUM_TRIED = 64
 """Samples of a data set that the network is tried on; of a loader, its first batch."""
