@@ -63,6 +63,10 @@ KINDS = {
     "datasets": ("Data sets", "`data:` names one. [Examples and file layouts](../guides/data.md)."),
     "encoders": ("Encoders", "`encode:` names one; `direct` if the pipeline says nothing."),
     "metrics": ("Metrics", "`measure:` lists them; budgets limit the values that they yield."),
+    "energy_models": (
+        "Energy models",
+        "The metric [`energy`](#energy) lists them. [Which model for what](../guides/energy.md).",
+    ),
     "exporters": ("Exporters", "`export:` lists them; each writes into `export/NAME/` of the run folder."),
     "reporters": ("Reporters", "`report:` lists them; each writes one file into the run folder."),
 }
@@ -96,6 +100,8 @@ def _extra(host: Host, kind: str, use: str) -> str:
     thing = host.catalogue[kind][use]
     if kind == "metrics":
         return f"Yields {', '.join(f'`{name}`' for name in thing().yields())}.\n"
+    if kind == "energy_models":
+        return f"Counts: {thing.scope}.\n\nSource: {thing.source}.\n"
     if kind == "reporters":
         return f"Writes `{thing.file_name}`.\n"
     scheme = getattr(thing, "shorthand", None)

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
         Data,
         Dataset,
         Encoder,
+        EnergyModel,
         Exporter,
         Inputs,
         Metric,
         ModuleBuilder,
         Reporter,
     )
+    from snncompress.counts import Activity, LayerActivity, OperationCounts, Row
     from snncompress.errors import (
         ArtifactError,
+        CountError,
         DataError,
         EditError,
         InputError,
@@ -39,7 +42,14 @@ if TYPE_CHECKING:
         did_you_mean,
     )
     from snncompress.hookspecs import hookimpl
-    from snncompress.measure import Predictions, predict
+    from snncompress.measure import (
+        Observation,
+        Predictions,
+        evaluating,
+        leaving_generators,
+        measure,
+        predict,
+    )
     from snncompress.network import (
         Cut,
         Edit,
@@ -55,9 +65,11 @@ if TYPE_CHECKING:
         load,
         save,
     )
+    from snncompress.pipeline import read_component
     from snncompress.plugins import Host
-    from snncompress.record import Measurement, Record
-    from snncompress.run import compress, run
+    from snncompress.record import Measurement, Record, Spread, Summary, SummaryValue
+    from snncompress.report import Comparison, EnergyRanking, Entry, Verdict
+    from snncompress.run import compress, run, sweep
     from snncompress.selectors import Inventory
     from snncompress.settings import Count, Counts, Fraction, Names, Number, Settings, as_tuple
     from snncompress.sized import SizedArchitecture, Sizes
@@ -65,15 +77,18 @@ if TYPE_CHECKING:
     from snncompress.training import Training
 
 _PLACES = {
-    "components": "Architecture Backend Bench Data Dataset Encoder Exporter Inputs Metric ModuleBuilder Reporter",
-    "errors": "ArtifactError DataError EditError InputError ModelError PipelineError PluginError ProofError "
+    "components": "Architecture Backend Bench Data Dataset Encoder EnergyModel Exporter Inputs Metric ModuleBuilder Reporter",
+    "counts": "Activity LayerActivity OperationCounts Row",
+    "errors": "ArtifactError CountError DataError EditError InputError ModelError PipelineError PluginError ProofError "
     "SnncompressError StateError StepError did_you_mean",
     "hookspecs": "hookimpl",
-    "measure": "Predictions predict",
+    "measure": "measure Observation Predictions evaluating leaving_generators predict",
     "network": "Cut Edit Network Output Replace Size Slice Spikes Time Timesteps declare load save",
+    "pipeline": "read_component",
     "plugins": "Host",
-    "record": "Measurement Record",
-    "run": "compress run",
+    "record": "Measurement Record Spread Summary SummaryValue",
+    "report": "Comparison EnergyRanking Entry Verdict",
+    "run": "compress run sweep",
     "selectors": "Inventory",
     "settings": "Count Counts Fraction Names Number Settings as_tuple",
     "sized": "SizedArchitecture Sizes",
@@ -84,11 +99,14 @@ _PLACES = {
 _HOME = {name: module for module, names in _PLACES.items() for name in names.split()}
 
 __all__ = [
+    "Activity",
     "Architecture",
     "ArtifactError",
     "Backend",
     "Bench",
+    "Comparison",
     "Count",
+    "CountError",
     "Counts",
     "Cut",
     "Data",
@@ -97,6 +115,9 @@ __all__ = [
     "Edit",
     "EditError",
     "Encoder",
+    "EnergyModel",
+    "EnergyRanking",
+    "Entry",
     "Exporter",
     "Facts",
     "Fraction",
@@ -104,6 +125,7 @@ __all__ = [
     "InputError",
     "Inputs",
     "Inventory",
+    "LayerActivity",
     "Measurement",
     "Metric",
     "ModelError",
@@ -111,6 +133,8 @@ __all__ = [
     "Names",
     "Network",
     "Number",
+    "Observation",
+    "OperationCounts",
     "Output",
     "PipelineError",
     "PluginError",
@@ -120,6 +144,7 @@ __all__ = [
     "Record",
     "Replace",
     "Reporter",
+    "Row",
     "Run",
     "Settings",
     "Size",
@@ -128,23 +153,32 @@ __all__ = [
     "Slice",
     "SnncompressError",
     "Spikes",
+    "Spread",
     "StateError",
     "StepError",
     "Strategy",
+    "Summary",
+    "SummaryValue",
     "Time",
     "Timesteps",
     "Training",
+    "Verdict",
     "as_tuple",
     "compress",
     "declare",
     "did_you_mean",
+    "evaluating",
     "hookimpl",
     "import_object",
+    "leaving_generators",
     "load",
+    "measure",
     "predict",
+    "read_component",
     "run",
     "save",
     "source_hash",
+    "sweep",
 ]
 
 

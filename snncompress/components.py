@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from snncompress.record import Measurement, Record
+from snncompress.counts import OperationCounts
+from snncompress.record import Measurement, Record, Summary
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from torch import Generator, Tensor, nn
     from torch.utils.data import DataLoader
 
+    from snncompress.measure import Observation
     from snncompress.network import Network, Time
+    from snncompress.report import Comparison
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,9 @@ class Backend(Protocol):
     def spikes(self, module: nn.Module, output: Any) -> Tensor:
         """Return the spikes in what one neuron's forward returned (some return tuples)."""
 
+    def spike_scale(self, module: nn.Module, output: Tensor) -> Tensor | None:
+        """Return the scale that a module of the library gives to spikes, broadcastable to its ``output``; None if it has none."""
+
     def forward(self, module: nn.Module, x: Tensor, time: Time) -> Any:
         """Run the root module over time: x is x_T..., or x_B... where ``time.input`` is static.
 
@@ -159,8 +166,32 @@ class ModuleBuilder(Protocol):
 
 
 @runtime_checkable
+class EnergyModel(Protocol):
+    """Turns counted operations into energy, by a published convention."""
+
+    @property
+    def use(self) -> str:
+        """The name by which a pipeline asks for it."""
+
+    source: ClassVar[str]
+    """Where its numbers come from: a paper or a program."""
+    scope: ClassVar[str]
+    """What it counts and what it leaves out, in a sentence."""
+
+    def energy(self, counts: OperationCounts) -> Mapping[str, float]:
+        """Return the parts of the energy of one sample by name, in mJ; they add up to the whole."""
+
+
+@runtime_checkable
 class Metric(Protocol):
-    """One measurement; may yield several values."""
+    """One measurement; may yield several values.
+
+    A metric may also say ``needs: ClassVar[frozenset[Need]]``, what it asks of ``bench.observe``, so that one pass over the
+    data serves every metric; and ``compares: ClassVar[bool]``, that it asks for ``bench.baseline()``. Three methods are
+    optional: ``problems(host) -> Iterable[Problem]`` is asked when a pipeline is read, ``check(facts) ->
+    Iterable[Problem]`` when it is planned, and ``components(host) -> Iterable[Any]`` names the components inside its
+    settings, whose versions are part of the measurement's key.
+    """
 
     @property
     def use(self) -> str:
@@ -171,6 +202,10 @@ class Metric(Protocol):
 
     def measure(self, network: Network, bench: Bench) -> Mapping[str, Measurement]:
         """Return a measurement for each name of ``yields()``."""
+
+
+Need = Literal["counts", "activity"]
+"""What a pass over the test split can observe besides predictions: operations, and the spikes of each neuron layer."""
 
 
 class Bench(Protocol):
@@ -188,6 +223,15 @@ class Bench(Protocol):
 
     def generator(self) -> Generator:
         """Return a generator seeded from ``seed``, the same at each call."""
+
+    def observe(self, network: Network, *needs: Need) -> Observation:
+        """Run the test split once and return predictions, and operation counts and activity where ``needs`` asks.
+
+        What one metric has observed is kept for the next one that asks about the same network.
+        """
+
+    def baseline(self) -> Network | None:
+        """Return the network before the first step that compresses, if it is known."""
 
 
 @runtime_checkable
@@ -214,3 +258,27 @@ class Reporter(Protocol):
 
     def render(self, record: Record) -> str:
         """Return the whole report as text."""
+
+
+@runtime_checkable
+class SummaryReporter(Reporter, Protocol):
+    """A reporter that also renders the summary of several seeds; optional."""
+
+    def render_summary(self, summary: Summary) -> str:
+        """Return the whole report as text."""
+
+
+@runtime_checkable
+class ComparisonReporter(Reporter, Protocol):
+    """A reporter that also renders a comparison of several runs; optional."""
+
+    def render_comparison(self, comparison: Comparison) -> str:
+        """Return the whole report as text."""
+
+
+@runtime_checkable
+class TerminalReporter(Reporter, Protocol):
+    """A reporter that also renders for a terminal; optional."""
+
+    def for_terminal(self, found: Record | Summary | Comparison) -> RenderableType:
+        """Return what ``rich`` prints where stdout is a terminal."""

@@ -12,6 +12,7 @@
     └── StepError                    a step failed while it ran; the program exits with 1
         ├── EditError                an edit does not fit the network
         ├── ProofError               two networks that must be equal are not, or nothing could be proved
+        ├── CountError               operations cannot be counted exactly
         └── StateError               a stateful module has no owner
 """
 
@@ -63,6 +64,10 @@ class EditError(StepError):
 
 class ProofError(StepError):
     """Report a failed proof, or one that would prove nothing."""
+
+
+class CountError(StepError):
+    """Report operations that cannot be counted exactly; a count that may be wrong is never given."""
 
 
 class StateError(StepError):

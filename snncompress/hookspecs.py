@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Architecture,
         Dataset,
         Encoder,
+        EnergyModel,
         Exporter,
         Metric,
         Reporter,
@@ -59,6 +60,12 @@ def snncompress_encoders() -> Sequence[type[Encoder]]:
 @hookspec
 def snncompress_metrics() -> Sequence[type[Metric]]:
     """Return metric settings classes; each is usable by name in a pipeline's measure."""
+    raise AssertionError
+
+
+@hookspec
+def snncompress_energy_models() -> Sequence[type[EnergyModel]]:
+    """Return energy model settings classes; each is usable by name in the metric ``energy``."""
     raise AssertionError
 
 
@@ -111,6 +118,7 @@ REGISTRATION = {
     "datasets": "data set",
     "encoders": "encoder",
     "metrics": "metric",
+    "energy_models": "energy model",
     "exporters": "exporter",
     "reporters": "reporter",
     "backends": "backend",

@@ -35,6 +35,7 @@ _MEMBERS = {
     "datasets": ("inputs", "fingerprint", "load"),
     "encoders": ("encode",),
     "metrics": ("yields", "measure"),
+    "energy_models": ("energy", "source", "scope"),
     "exporters": ("export",),
     "reporters": ("render", "file_name"),
 }

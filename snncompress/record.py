@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from snncompress.notebook import framed
+
+Direction = Literal["higher", "lower"]
+"""Which of two values of a metric is the better one."""
+
+RECORD_FILE, SWEEP_FILE = "record.json", "sweep.json"
+"""What a run folder holds, and what the folder of a sweep holds."""
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _File(_Entry):
+    def write(self, path: Path) -> None:
+        """Write the whole as indented JSON."""
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
 class Measurement(_Entry):
-    """State one number, its unit and how it was counted."""
+    """State one number, its unit and how it was counted.
+
+    ``detail`` holds what stands behind the number, as JSON data: operations layer by layer, rates over time, ...
+    """
 
     value: float | int | None
     unit: str
     how: str
+    detail: dict[str, Any] | None = Field(None, exclude_if=_is_none)
+    better: Direction | None = Field(None, exclude_if=_is_none, description="Which direction is better, where one is.")
+    comparable: bool = Field(
+        True,
+        exclude_if=bool,
+        description="False where the value depends on the moment it was taken, as milliseconds do.",
+    )
 
 
 class StepRecord(_Entry):
@@ -42,7 +70,7 @@ class BudgetRecord(_Entry):
     met: bool
 
 
-class Record(_Entry):
+class Record(_File):
     """State everything about one run; written as ``record.json``."""
 
     version: int = 1
@@ -60,12 +88,110 @@ class Record(_Entry):
         """Tell whether every budget was met."""
         return all(entry.met for entry in self.budget)
 
-    def write(self, path: Path) -> None:
-        """Write the record as indented JSON."""
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return int(self.pipeline.get("seed", 0))
+
+    def _repr_html_(self) -> str | None:
+        return framed(self, "render")
 
     @classmethod
     def read(cls, path: Path) -> Record:
         """Read a record from ``record.json`` or from the run folder that holds it."""
-        file = path / "record.json" if path.is_dir() else path
+        file = path / RECORD_FILE if path.is_dir() else path
+        return cls.model_validate_json(file.read_text(encoding="utf-8"))
+
+
+class Spread(_Entry):
+    """State the mean of several runs and how far they lie apart.
+
+    Attributes:
+        mean: of the runs that have a value; None if none has.
+        std: their sample standard deviation (n - 1 in the denominator); None below two values.
+        n: how many runs have a value.
+        values: the value of each run, in the order of the runs.
+    """
+
+    mean: float | None
+    std: float | None
+    n: int
+    values: tuple[float | int | None, ...]
+
+
+class SummaryValue(_Entry):
+    """State one value over several runs, its unit and how it was counted."""
+
+    spread: Spread
+    unit: str
+    how: str
+    better: Direction | None = Field(None, exclude_if=_is_none)
+    comparable: bool = Field(True, exclude_if=bool)
+
+
+class SummaryBudget(BudgetRecord):
+    """State one budget, judged on the mean, and which seeds miss it."""
+
+    missed_by: tuple[int, ...] = ()
+
+
+class Summary(_File):
+    """State what the runs of one pipeline with several seeds came to; ``record.json`` of the folder around theirs.
+
+    Attributes:
+        seeds: the seed of each run.
+        runs: the folder of each run, relative to the summary's own.
+    """
+
+    version: int = 1
+    name: str
+    pipeline: dict[str, Any]
+    environment: dict[str, Any]
+    seeds: tuple[int, ...]
+    runs: tuple[str, ...]
+    baseline: dict[str, SummaryValue]
+    final: dict[str, SummaryValue]
+    budget: tuple[SummaryBudget, ...] = ()
+
+    @property
+    def budgets_met(self) -> bool:
+        """Tell whether every budget was met by the mean."""
+        return all(entry.met for entry in self.budget)
+
+    def _repr_html_(self) -> str | None:
+        return framed(self, "render_summary")
+
+    @classmethod
+    def read(cls, path: Path) -> Summary:
+        """Read a summary from ``record.json`` or from the folder that holds it."""
+        file = path / RECORD_FILE if path.is_dir() else path
+        return cls.model_validate_json(file.read_text(encoding="utf-8"))
+
+
+class Combination(_Entry):
+    """State one combination of a sweep: its settings, its folder, and why it failed if it did."""
+
+    name: str
+    settings: dict[str, Any]
+    folder: str
+    failed: str | None = None
+
+
+class Sweep(_File):
+    """State which combinations of settings were run; written as ``sweep.json``.
+
+    Attributes:
+        over: the values of each setting that was varied, by its path in the pipeline.
+        combinations: their product; folders are relative to the sweep's own.
+    """
+
+    version: int = 1
+    name: str
+    over: dict[str, tuple[Any, ...]]
+    combinations: tuple[Combination, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Sweep:
+        """Read a sweep from ``sweep.json`` or from the folder that holds it."""
+        file = path / SWEEP_FILE if path.is_dir() else path
         return cls.model_validate_json(file.read_text(encoding="utf-8"))

@@ -44,6 +44,11 @@ Count = Annotated[int, Field(ge=1)]
 Counts = Annotated[tuple[int, ...], BeforeValidator(as_tuple), AfterValidator(_unique)]
 """A list of distinct whole numbers."""
 
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(as_tuple), AfterValidator(_unique), Field(min_length=1)
+]
+"""A list of distinct seeds, at least one."""
+
 Names = Annotated[
     tuple[str, ...],
     BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...]),

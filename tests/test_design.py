@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "network": set(),
     "zoo": set(),
     "report": set(),
-    "measure": {"network"},
+    "measure": {"pipeline", "network"},
     "plan": {"pipeline", "network", "zoo"},
     "run": {"pipeline", "network", "measure", "zoo", "plan", "report"},
     "cli": {"pipeline", "network", "measure", "zoo", "plan", "run", "report"},

@@ -33,8 +33,12 @@ class Parameters(Settings):
         total = sum(value.numel() for value in values)
         nonzero = sum(int((value != 0).sum()) for value in values)
         return {
-            "parameters": Measurement(value=total, unit="parameters", how="all parameters, masked ones included"),
-            "parameters_nonzero": Measurement(value=nonzero, unit="parameters", how="parameters that are not zero"),
+            "parameters": Measurement(
+                value=total, unit="parameters", how="all parameters, masked ones included", better="lower"
+            ),
+            "parameters_nonzero": Measurement(
+                value=nonzero, unit="parameters", how="parameters that are not zero", better="lower"
+            ),
         }
 
 
@@ -61,9 +65,10 @@ class Sparsity(Settings):
                 value=_zero_part(selected),
                 unit="1",
                 how=f"zeros among the weights of two or more dimensions in: {over}",
+                better="higher",
             ),
             "sparsity_all": Measurement(
-                value=_zero_part(list(named.values())), unit="1", how="zeros among all parameters"
+                value=_zero_part(list(named.values())), unit="1", how="zeros among all parameters", better="higher"
             ),
         }
 
@@ -84,7 +89,8 @@ class Size(Settings):
         del bench
         with tempfile.TemporaryDirectory() as folder:
             size = (save(network, Path(folder)) / "weights.safetensors").stat().st_size
-        return {"bytes": Measurement(value=size, unit="bytes", how="weights.safetensors of the artifact")}
+        how = "weights.safetensors of the artifact"
+        return {"bytes": Measurement(value=size, unit="bytes", how=how, better="lower")}
 
 
 def _no_weights(network: Network, terms: Sequence[str]) -> str:

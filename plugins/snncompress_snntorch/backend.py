@@ -61,6 +61,12 @@ class SnnTorchBackend:
         spikes: Tensor = output[0] if isinstance(output, tuple | list) else output
         return spikes
 
+    def spike_scale(self, module: nn.Module, output: Tensor) -> Tensor | None:
+        """Return the factor of a neuron's graded spikes."""
+        del output
+        scale = getattr(module, "graded_spikes_factor", None) if self.is_neuron(module) else None
+        return scale if isinstance(scale, Tensor) else None
+
     def forward(self, module: nn.Module, x: Tensor, time: Time) -> Any:
         """Run the root module over time; step by step, its records are stacked.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from spikingjelly.activation_based import base, neuron
+from spikingjelly.activation_based.ann2snn.modules import ChannelVoltageScaler, VoltageScaler
 from torch import Tensor, nn
 
 from snncompress import ModelError
@@ -51,6 +52,15 @@ class SpikingJellyBackend:
         del module
         spikes: Tensor = output[0] if isinstance(output, tuple | list) else output
         return spikes
+
+    def spike_scale(self, module: nn.Module, output: Tensor) -> Tensor | None:
+        """Return the scale of a converted network's scaler, which stands behind its neurons."""
+        if isinstance(module, ChannelVoltageScaler) and module.scale.dim():
+            axis = module.channel_dim + (1 if module.step_mode == "m" else 0)
+            shape = [-1 if axis == other else 1 for other in range(output.dim())]
+            scale: Tensor = module.scale.reshape(shape)
+            return scale
+        return module.scale if isinstance(module, VoltageScaler | ChannelVoltageScaler) else None
 
     def forward(self, module: nn.Module, x: Tensor, time: Time) -> Any:
         """Run the root module over time.

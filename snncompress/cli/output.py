@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from snncompress.components import ComparisonReporter, Reporter, SummaryReporter, TerminalReporter
 from snncompress.errors import InputError, did_you_mean
 from snncompress.plugins import Host
+from snncompress.record import Measurement, Record, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from snncompress.record import Record
+    from snncompress.report import Comparison
+
+
+_LARGE = 1000
 
 
 def load_host() -> Host:
@@ -38,9 +44,61 @@ def print_list(rows: Iterable[tuple[str, str]], *, if_empty: str) -> None:
     click.echo(formatter.getvalue() if found else if_empty, nl=not found)
 
 
-def show_report(record: Record, form: str, host: Host) -> None:
-    """Print a record as a reporter of that name renders it."""
+def print_measurements(found: Mapping[str, Measurement]) -> None:
+    """Print values, their units and how they were counted."""
+    rows = (
+        (name, f"{_number(one.value)} {one.unit.removesuffix('1')}".rstrip() + f"  ({one.how})")
+        for name, one in found.items()
+    )
+    print_list(rows, if_empty="nothing was measured")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if abs(value) >= _LARGE else f"{value:.6g}"
+
+
+def show_report(record: Record | Summary, form: str, host: Host) -> None:
+    """Print a record or a summary as a reporter of that name renders it."""
+    reporter = _reporter(form, host)
+    if _on_terminal(record, reporter):
+        return
+    if isinstance(record, Record):
+        click.echo(reporter.render(record), nl=False)
+    elif isinstance(reporter, SummaryReporter):
+        click.echo(reporter.render_summary(record), nl=False)
+    else:
+        raise InputError(f"reporter {form!r} renders no summary of several seeds; give the folder of one seed, or json")
+
+
+def show_comparison(comparison: Comparison, form: str, host: Host) -> None:
+    """Print a comparison as a reporter of that name renders it."""
+    if not _on_terminal(comparison, _reporter(form, host)):
+        click.echo(comparison_page(comparison, form, host), nl=False)
+
+
+def comparison_page(comparison: Comparison, form: str, host: Host) -> str:
+    """Return a comparison as a reporter of that name renders it."""
+    reporter = _reporter(form, host)
+    if not isinstance(reporter, ComparisonReporter):
+        raise InputError(f"reporter {form!r} renders no comparison; use --json")
+    return reporter.render_comparison(comparison)
+
+
+def _on_terminal(found: Record | Summary | Comparison, reporter: Reporter) -> bool:
+    """Print with rich and return True where stdout is a terminal and the reporter knows how; files get plain text."""
+    if not (sys.stdout.isatty() and isinstance(reporter, TerminalReporter)):
+        return False
+    from rich.console import Console
+
+    Console().print(reporter.for_terminal(found))
+    return True
+
+
+def _reporter(form: str, host: Host) -> Reporter:
     known = host.catalogue["reporters"]
     if form not in known:
         raise InputError(f"unknown reporter {form!r}; {did_you_mean(form, [*known, 'json'])}{host.excuse()}")
-    click.echo(known[form]().render(record), nl=False)
+    reporter: Reporter = known[form]()
+    return reporter

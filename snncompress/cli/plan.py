@@ -19,14 +19,18 @@ from snncompress.pipeline import load_pipeline
 @options.as_json
 def command(file: str, overrides: tuple[str, ...], store: Path, *, allow_code: bool, as_json: bool) -> None:
     """Show what a run would do and what it would reuse; reads no weights and no data."""
-    from snncompress.plan import make_plan
+    from snncompress.plan import make_plans
     from snncompress.store import Store
 
     host = load_host()
     source = load_pipeline(file, host, overrides=overrides)
-    plan = make_plan(source.pipeline, host, Store(store), lines=source.lines, text=source.text, allow_code=allow_code)
+    plans = make_plans(source, host, Store(store), allow_code=allow_code)
     if as_json:
-        print_json(plan.to_json())
+        found = [plan.to_json() for plan in plans]
+        print_json(found[0] if source.pipeline.seeds is None else {"name": source.pipeline.name, "plans": found})
         return
-    rows = ((f"{step.index + 1}. {step.strategy.use}", step.summary) for step in plan.steps)
-    print_list(rows, if_empty="no step")
+    for plan in plans:
+        if source.pipeline.seeds is not None:
+            click.echo(f"seed {plan.pipeline.seed}")
+        rows = ((f"{step.index + 1}. {step.strategy.use}", step.summary) for step in plan.steps)
+        print_list(rows, if_empty="no step")

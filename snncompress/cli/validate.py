@@ -22,5 +22,6 @@ def command(file: str, overrides: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         print_json(source.pipeline.canonical())
     else:
-        count = len(source.pipeline.steps)
-        click.echo(f"{source.name}: valid, {count} step{'s' if count > 1 else ''}")
+        count, seeds = len(source.pipeline.steps), len(source.pipeline.seeds or (0,))
+        times = f", {seeds} seeds" if seeds > 1 else ""
+        click.echo(f"{source.name}: valid, {count} step{'s' if count > 1 else ''}{times}")

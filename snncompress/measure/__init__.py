@@ -1,6 +1,41 @@
-"""From a network and data to measurements with units, and how they were counted."""
+"""From a network and data to measurements with units, and how they were counted.
+
+The package itself can be called: ``snncompress.measure(network, data, metrics)``.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
 
 from snncompress.measure.accuracy import Predictions, evaluating, leaving_generators, predict
-from snncompress.measure.bench import DataBench, encode, loader_of
+from snncompress.measure.api import METRICS, measure, samples_of
+from snncompress.measure.bench import DataBench, encode, loader_of, needs_of
+from snncompress.measure.observe import Observation
+from snncompress.record import Measurement
 
-__all__ = ["DataBench", "Predictions", "encode", "evaluating", "leaving_generators", "loader_of", "predict"]
+__all__ = [
+    "METRICS",
+    "DataBench",
+    "Observation",
+    "Predictions",
+    "encode",
+    "evaluating",
+    "leaving_generators",
+    "loader_of",
+    "measure",
+    "needs_of",
+    "predict",
+    "samples_of",
+]
+
+
+class _Callable(ModuleType):
+    """Let ``snncompress.measure(...)`` work although ``snncompress.measure`` is also a package."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> dict[str, Measurement]:
+        return measure(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from snncompress.components import Data, Encoder
+from snncompress.components import Data, Encoder, Metric
 from snncompress.errors import ModelError
+from snncompress.measure.observe import Observation, observe
 from snncompress.network import Network
+
+if TYPE_CHECKING:
+    from snncompress.components import Need
 
 SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
 class DataBench:
-    """Give metrics the batches of a data set, always in the same order and with the same draws."""
+    """Give metrics the batches of a data set, always in the same order and with the same draws.
+
+    Attributes:
+        data: the splits.
+        encoder: how a still image becomes time steps.
+        seed: the seed of the pipeline.
+        batch_size: samples of a batch.
+        device: where batches go.
+        wanted: what any metric will ask of ``observe``: it is observed in the same pass, whoever asks first.
+        uncompressed: opens the network before the first step that compresses.
+    """
 
     data: Data
     encoder: Encoder
     seed: int
     batch_size: int = 250
     device: str = "cpu"
+    wanted: frozenset[Need] = frozenset()
+    uncompressed: Callable[[], Network] | None = None
+    _seen: list[tuple[Network, Observation]] = field(default_factory=list)
 
     def batches(self, split: SplitName = "test") -> DataLoader[Any]:
         """Return batches (x_B..., y_B) of a split, unshuffled; a user's own loader is returned as it is."""
@@ -37,6 +55,25 @@ class DataBench:
     def generator(self) -> Generator:
         """Return a generator seeded from the pipeline's seed."""
         return torch.Generator().manual_seed(self.seed)
+
+    def observe(self, network: Network, *needs: Need) -> Observation:
+        """Run the test split once; what was observed of the last network is kept."""
+        asked = frozenset(needs)
+        for known, seen in self._seen:
+            if known is network and all(getattr(seen, need) is not None for need in asked):
+                return seen
+        found = observe(network, self, asked | self.wanted)
+        self._seen[:] = [(network, found)]
+        return found
+
+    def baseline(self) -> Network | None:
+        """Return the network before the first step that compresses, if it is known."""
+        return self.uncompressed() if self.uncompressed else None
+
+
+def needs_of(metrics: Iterable[Metric]) -> frozenset[Need]:
+    """Return what any of these metrics asks of ``observe``."""
+    return frozenset(need for metric in metrics for need in getattr(metric, "needs", ()))
 
 
 def encode(encoder: Encoder, network: Network, x_B: Tensor, kind: str, generator: Generator) -> Tensor:

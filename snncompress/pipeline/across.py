@@ -1,9 +1,10 @@
-"""Checks across the parts of a pipeline: nothing named twice, budgets that limit what is measured."""
+"""Checks across the parts of a pipeline: one seed or several, nothing named twice, budgets that limit what is measured."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 def check_across(data: Mapping[str, Any], host: Host) -> list[Problem]:
     """Return the problems that concern more than one entry of an expanded pipeline."""
-    return [*_twice(data, "export"), *_twice(data, "report"), *_measured(data, host)]
+    return [*_seeds(data), *_twice(data, "export"), *_twice(data, "report"), *_measured(data, host)]
+
+
+def _seeds(data: Mapping[str, Any]) -> Iterator[Problem]:
+    if "seed" in data and data.get("seeds") is not None:
+        yield Problem(("seeds",), "given together with 'seed'", "keep one of them")
 
 
 def _entries(data: Mapping[str, Any], name: str) -> Iterator[tuple[Where, Any]]:
@@ -37,8 +43,11 @@ def _measured(data: Mapping[str, Any], host: Host) -> Iterator[Problem]:
     values: dict[str, Where] = {}
     is_sure = isinstance(data.get("measure", []), list)
     for where, entry in _entries(data, "measure"):
-        names = _yields(entry, host)
-        is_sure = is_sure and names is not None
+        metric = _metric(entry, host)
+        names = None if metric is None else tuple(metric.yields())
+        inner = list(_inside(metric, where, host))
+        yield from inner
+        is_sure = is_sure and names is not None and not inner
         again = [name for name in names or () if values.setdefault(name, where) != where]
         if again:
             yield Problem(where, f"measures {again[0]!r} twice", f"first as measure.{values[again[0]][1]}")
@@ -46,15 +55,20 @@ def _measured(data: Mapping[str, Any], host: Host) -> Iterator[Problem]:
         yield from _limits(data, values)
 
 
-def _yields(entry: Any, host: Host) -> tuple[str, ...] | None:
+def _metric(entry: Any, host: Host) -> Any:
     use = entry.get("use") if isinstance(entry, Mapping) else None
     metric = host.catalogue["metrics"].get(use) if isinstance(use, str) else None
     if metric is None:
         return None
     try:
-        return tuple(metric.model_validate_json(json.dumps(entry)).yields())
+        return metric.model_validate_json(json.dumps(entry))
     except ValidationError:
         return None
+
+
+def _inside(metric: Any, where: Where, host: Host) -> Iterator[Problem]:
+    for problem in metric.problems(host) if hasattr(metric, "problems") else ():
+        yield replace(problem, where=(*where, *problem.where))
 
 
 def _limits(data: Mapping[str, Any], values: Mapping[str, Where]) -> Iterator[Problem]:

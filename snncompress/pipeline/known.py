@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
+from snncompress.hookspecs import REGISTRATION
 from snncompress.pipeline.model import MANY, ONE
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ Catalogue = Mapping[str, Mapping[str, Any]]
 
 
 def kind_at(where: Where) -> str | None:
-    """Return the kind of component that stands at a path, if one does."""
+    """Return the kind of component that stands at a path, if one does; a field named as a kind holds one of it."""
     if len(where) == 1:
-        return ONE.get(str(where[0]))
+        return ONE.get(str(where[0]), str(where[0]) if where[0] in REGISTRATION else None)
     return MANY.get(str(where[0])) if len(where) == 2 and isinstance(where[1], int) else None  # noqa: PLR2004 - steps.1
 
 

@@ -10,11 +10,11 @@ from pydantic_core import core_schema
 from snncompress.components import Architecture, Dataset, Encoder, Exporter, Metric, Reporter
 from snncompress.pipeline.budget import Budget
 from snncompress.pipeline.tree import kind_of
-from snncompress.settings import Settings
+from snncompress.settings import Seeds, Settings
 from snncompress.strategy import Strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
@@ -62,11 +62,20 @@ class Pipeline(Settings):
         None, description="Time steps T; the model's own number if null."
     )
     seed: int = Field(0, ge=0, description="Seed of everything random.")
+    seeds: Seeds | None = Field(
+        None, description="Seeds with which the whole pipeline is repeated, in the place of `seed`."
+    )
     steps: tuple[Strategy, ...] = Field(min_length=1, description="What is done, in order.")
     measure: tuple[Metric, ...] = Field((), description="What is measured before and after.")
     budget: tuple[Budget, ...] = Field((), description="Limits that the measured values must keep.")
     export: tuple[Exporter, ...] = Field((), description="Forms in which the result is written for other programs.")
     report: tuple[Reporter, ...] = Field((), description="Reports that are written.")
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the pipeline as plain JSON data, defaults filled in; ``seed`` or ``seeds``, whichever holds."""
+        known = super().canonical()
+        del known["seeds" if self.seeds is None else "seed"]
+        return known
 
 
 class _Component:
@@ -112,9 +121,19 @@ def pipeline_model(host: Host) -> type[Pipeline]:
     return model
 
 
-def model_reference(host: Host) -> Any:
-    """Return a settings class with the one field ``model``, for a model reference outside a pipeline."""
-    return create_model("Model", __base__=Settings, model=(_component(host, "architectures"), _field("model")))
+def parts_model(host: Host, names: Iterable[str]) -> Any:
+    """Return a settings class with some of the fields of a pipeline that hold components, outside a pipeline."""
+    fields: dict[str, Any] = {}
+    for name in names:
+        one: Any = _component(host, ONE[name] if name in ONE else MANY[name])
+        fields[name] = (one if name in ONE else tuple[one, ...], _field(name))
+    return create_model("Parts", __base__=Settings, **fields)
+
+
+def component_model(host: Host, kind: str) -> Any:
+    """Return a settings class with one field, named as the kind, that holds a component of that kind."""
+    fields: dict[str, Any] = {kind: (_component(host, kind), ...)}
+    return create_model("Component", __base__=Settings, **fields)
 
 
 def schema(host: Host) -> dict[str, Any]:

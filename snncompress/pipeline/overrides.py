@@ -1,7 +1,8 @@
-"""``--set PATH=VALUE``: put another node into a composed pipeline."""
+"""``--set PATH=VALUE`` and the values of ``--over``: put another node into a composed pipeline."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -10,15 +11,23 @@ from snncompress.errors import did_you_mean
 from snncompress.pipeline.document import Flaw, compose
 
 
-def blame(text: str) -> str:
-    """Return what stands in the place of file and line for ``PATH=VALUE``."""
-    return f"--set {text}"
+@dataclass(frozen=True)
+class Override:
+    """Hold ``PATH=VALUE``, and the option that gave it if that is not ``--set PATH=VALUE``."""
+
+    text: str
+    option: str = ""
+
+    @property
+    def label(self) -> str:
+        """What stands in the place of file and line where something is wrong with it."""
+        return self.option or f"--set {self.text}"
 
 
-def override(root: yaml.MappingNode, text: str) -> list[Flaw]:
+def override(root: yaml.MappingNode, given: Override) -> list[Flaw]:
     """Replace the node that ``PATH=VALUE`` names, in place; return what is wrong with it."""
-    label = blame(text)
-    path, equals, written = text.partition("=")
+    label = given.label
+    path, equals, written = given.text.partition("=")
     mark = yaml.Mark(label, 0, 0, 0, None, 0)
     if not equals or not path:
         return [Flaw(mark, "should be PATH=VALUE", "for example steps.1.rounds=3")]
@@ -26,11 +35,20 @@ def override(root: yaml.MappingNode, text: str) -> list[Flaw]:
     if value is None:
         return flaws or [Flaw(mark, "no value is given", "write null if you mean none")]
     pieces = path.split(".")
+    _make_way(root, path, value)
     try:
         _put(_section(root, pieces[:-1]), pieces[-1], value, ".".join(pieces[:-1]))
     except _WrongPathError as error:
         return [*flaws, Flaw(mark, *error.args)]
     return flaws
+
+
+def _make_way(root: yaml.MappingNode, path: str, value: yaml.Node) -> None:
+    """Take away the ``seed`` of the text where ``seeds`` is set, and the other way round."""
+    rival = {"seed": "seeds", "seeds": "seed"}.get(path)
+    if rival is not None and not value.tag.endswith(":null"):
+        here = root.start_mark.name
+        root.value = [pair for pair in root.value if pair[0].value != rival or pair[1].start_mark.name != here]
 
 
 class _WrongPathError(Exception):

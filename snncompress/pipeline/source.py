@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,8 @@ from snncompress.errors import PipelineError, did_you_mean, near
 from snncompress.pipeline.across import check_across
 from snncompress.pipeline.check import check
 from snncompress.pipeline.document import Flaw, compose, dump, serialize
-from snncompress.pipeline.model import Pipeline, model_reference, pipeline_model
-from snncompress.pipeline.overrides import blame, override
+from snncompress.pipeline.model import Pipeline, parts_model, pipeline_model
+from snncompress.pipeline.overrides import Override, override
 from snncompress.pipeline.recipes import recipes
 from snncompress.pipeline.shorthand import expand
 from snncompress.pipeline.tree import Tree, build
@@ -34,7 +36,7 @@ class Places:
 
     name: str
     marks: Mapping[Where, yaml.Mark]
-    overrides: tuple[str, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
     def nearest(self, where: Where) -> yaml.Mark:
         """Return the mark of ``where`` or of its nearest ancestor that exists."""
@@ -44,7 +46,8 @@ class Places:
 
     def order(self, mark: yaml.Mark) -> tuple[int, int, int]:
         """Return what sorts marks in file order, those of each ``--set`` after the file."""
-        return (self.name, *map(blame, self.overrides)).index(mark.name), mark.line, mark.column
+        names = (self.name, *(entry.label for entry in self.overrides))
+        return names.index(mark.name), mark.line, mark.column
 
     def line(self, mark: yaml.Mark, where: Where, what: str, hint: str) -> str:
         """Return ``file:line:column: path: what; hint``, or ``--set PATH=VALUE: ...``."""
@@ -73,12 +76,12 @@ class Source:
         return [self.line(*problem) for problem in ordered]
 
 
-def load_pipeline(reference: str, host: Host, *, overrides: Sequence[str] = ()) -> Source:
+def load_pipeline(reference: str, host: Host, *, overrides: Sequence[str | Override] = ()) -> Source:
     """Read a pipeline file or ``recipe:NAME``; raise PipelineError with all problems at once."""
-    return _read(_text_of(reference, host), reference, host, overrides)
+    return _read(_text_of(reference, host), reference, host, _overrides(overrides))
 
 
-def pipeline_from(data: Mapping[str, Any], host: Host) -> Source:
+def pipeline_from(data: Mapping[str, Any], host: Host, *, overrides: Sequence[str | Override] = ()) -> Source:
     """Check a pipeline given as plain Python data; raise PipelineError with all problems at once."""
     try:
         text = dump(_plain(data))
@@ -87,22 +90,48 @@ def pipeline_from(data: Mapping[str, Any], host: Host) -> Source:
         raise PipelineError(
             [f"{IN_PYTHON}: {what}; use text, numbers, true, false, null, lists and mappings"]
         ) from error
-    return _read(text, IN_PYTHON, host, ())
+    return _read(text, IN_PYTHON, host, _overrides(overrides))
+
+
+def read_source(
+    pipeline: str | PathLike[str] | Mapping[str, Any] | Source, host: Host, overrides: Sequence[str | Override] = ()
+) -> Source:
+    """Read a pipeline from a file, ``recipe:NAME`` or plain data; one that has been read before is taken as it is."""
+    if isinstance(pipeline, Source):
+        return _read(pipeline.text, pipeline.name, host, _overrides(overrides)) if overrides else pipeline
+    if isinstance(pipeline, Mapping):
+        return pipeline_from(pipeline, host, overrides=overrides)
+    return load_pipeline(str(pipeline), host, overrides=overrides)
+
+
+def read_parts(texts: Mapping[str, str], host: Host, *, overrides: Sequence[str] = ()) -> Any:
+    """Read some sections of a pipeline (``model``, ``data``, ``encode``, ``measure``), each given as YAML text.
+
+    Return a value with these sections as its attributes; raise PipelineError with all problems at once.
+    """
+    node, flaws = compose("".join(f"{name}: {text}\n" for name, text in texts.items()), IN_PYTHON)
+    if not isinstance(node, yaml.MappingNode):
+        raise _failed(Places(IN_PYTHON, {(): yaml.Mark(IN_PYTHON, 0, 0, 0, None, 0)}), flaws, [])
+    flaws += [flaw for entry in _overrides(overrides) for flaw in override(node, entry)]
+    tree = build(node)
+    tree.flaws += flaws
+    data, problems = expand(tree.data, host.catalogue)
+    found, wrong = check(data, parts_model(host, texts), host)
+    problems = [*problems, *wrong, *check_across(data, host)]
+    if found is None or problems or tree.flaws:
+        raise _failed(Places(IN_PYTHON, tree.marks), tree.flaws, problems)
+    return found
 
 
 def read_model(reference: str, host: Host, *, overrides: Sequence[str] = ()) -> Architecture:
     """Read a model reference as a pipeline's ``model:`` has it; raise PipelineError with all problems at once."""
-    node, flaws = compose(f"model: {reference}\n", IN_PYTHON)
-    if not isinstance(node, yaml.MappingNode):
-        raise _failed(Places(IN_PYTHON, {(): yaml.Mark(IN_PYTHON, 0, 0, 0, None, 0)}), flaws, [])
-    flaws += [flaw for entry in overrides for flaw in override(node, entry)]
-    tree = build(node)
-    tree.flaws += flaws
-    data, problems = expand(tree.data, host.catalogue)
-    found, wrong = check(data, model_reference(host), host)
-    if found is None or problems or wrong or tree.flaws:
-        raise _failed(Places(IN_PYTHON, tree.marks), tree.flaws, [*problems, *wrong])
-    return found.model
+    model: Architecture = read_parts({"model": reference}, host, overrides=overrides).model
+    return model
+
+
+def parts_from(data: Mapping[str, Any], host: Host) -> Any:
+    """Check some sections of a pipeline given as plain Python data; see ``read_parts``."""
+    return read_parts({name: json.dumps(_plain(value)) for name, value in data.items()}, host)
 
 
 def _plain(value: Any) -> Any:
@@ -144,14 +173,18 @@ def _near_files(path: Path) -> str:
     return f"; near: {', '.join(repr(str(folder / name)) for name in best)}" if best else ""
 
 
-def _read(text: str, name: str, host: Host, overrides: Sequence[str]) -> Source:
+def _overrides(given: Sequence[str | Override]) -> tuple[Override, ...]:
+    return tuple(Override(entry) if isinstance(entry, str) else entry for entry in given)
+
+
+def _read(text: str, name: str, host: Host, overrides: tuple[Override, ...]) -> Source:
     node, flaws = compose(text, name)
     if not isinstance(node, yaml.MappingNode):
         raise _failed(Places(name, {}), [*flaws, *_no_pipeline(node, name, has_flaws=bool(flaws))], [])
     flaws += [flaw for entry in overrides for flaw in override(node, entry)]
     tree = build(node)
     tree.flaws += flaws
-    places = Places(name, tree.marks, tuple(overrides))
+    places = Places(name, tree.marks, overrides)
     pipeline, problems = _check(tree, host)
     if pipeline is None or problems or tree.flaws:
         raise _failed(places, tree.flaws, problems)

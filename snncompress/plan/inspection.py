@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snncompress.components import Inputs
-from snncompress.errors import InputError, ModelError
-from snncompress.pipeline import load_pipeline, read_model
+from snncompress.plan.reference import inputs_of, open_reference
 from snncompress.plugins import Host
 
 if TYPE_CHECKING:
@@ -60,7 +57,8 @@ def inspect(
     reference: str, host: Host, *, shape: str, num_classes: int, overrides: Sequence[str] = (), allow_code: bool = False
 ) -> Inspection:
     """Inspect an artifact folder, a pipeline file's model, or a model reference sized for images of ``shape`` (C,H,W)."""
-    network = _open(reference, host, _inputs(shape, num_classes), overrides, allow_code=allow_code)
+    inputs = inputs_of(shape, num_classes)
+    network = open_reference(reference, host, inputs, overrides, allow_code=allow_code, values=False)
     kinds = Counter(f"{type(item.module).__name__} ({item.backend.name})" for item in network.neurons)
     return Inspection(
         network.source.reference,
@@ -71,30 +69,6 @@ def inspect(
         tuple(str(edit.to_json()["edit"]) for edit in network.edits),
         tuple(_modules(network)),
     )
-
-
-def _open(reference: str, host: Host, inputs: Inputs, overrides: Sequence[str], *, allow_code: bool) -> Network:
-    from snncompress.network import load_network, open_architecture
-
-    if (Path(reference) / "network.json").is_file():
-        return load_network(Path(reference), host, allow_code=allow_code, values=False)
-    timesteps = None
-    if reference.endswith((".yaml", ".yml")) or reference.startswith("recipe:"):
-        pipeline = load_pipeline(reference, host, overrides=overrides).pipeline
-        model, inputs, timesteps = pipeline.model, pipeline.data.inputs(), pipeline.timesteps
-    else:
-        model = read_model(reference, host, overrides=overrides)
-    if model.needs_code and not allow_code:
-        raise ModelError(f"{model.use!r} runs your own code; allow it with --allow-code")
-    return open_architecture(model.resolved(inputs, timesteps), host, timesteps=timesteps, values=False)
-
-
-def _inputs(shape: str, num_classes: int) -> Inputs:
-    sizes = shape.split(",")
-    if not all(size.strip().isdigit() for size in sizes) or len(sizes) not in (3, 4):
-        raise InputError(f"--input should be C,H,W (or T,C,H,W for event frames), not {shape!r}")
-    numbers = tuple(int(size) for size in sizes)
-    return Inputs(numbers, num_classes, "static" if len(numbers) == 3 else "frames")  # noqa: PLR2004 - C, H, W
 
 
 def _modules(network: Network) -> Iterator[dict[str, Any]]:

@@ -91,9 +91,9 @@ def step_parts(before: str, step: Any, *, host: Host, path: str) -> dict[str, st
 
 def metric_key(state: str, metric: Any, host: Host) -> str:
     """Return the key of one measurement of one state."""
-    return key_of(
-        {"state": state, "metric": canonical(metric.canonical()), "versions": canonical(plugin_versions(host, metric))}
-    )
+    inside = metric.components(host) if hasattr(metric, "components") else ()
+    found = plugin_versions(host, metric, *inside)
+    return key_of({"state": state, "metric": canonical(metric.canonical()), "versions": canonical(found)})
 
 
 @cache

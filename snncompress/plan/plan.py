@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from snncompress.components import Architecture, Inputs
+from snncompress.components import Architecture, Inputs, Metric
 from snncompress.errors import DataError, EditError, InputError, PipelineError
-from snncompress.pipeline import Pipeline
+from snncompress.pipeline import Pipeline, Source
+from snncompress.pipeline.replicates import replicates
 from snncompress.plan.keys import key_of, metric_key, root_parts, step_parts
 from snncompress.plugins import Host
 from snncompress.store import Store
@@ -63,6 +64,7 @@ class Plan:
     root_parts: dict[str, str]
     steps: tuple[PlannedStep, ...]
     host: Host
+    place: str
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -81,12 +83,20 @@ class Plan:
 
     def measured(self, index: int) -> dict[str, str]:
         """Return the key of each measurement of the state ``index``, by the metric's name."""
-        return {metric.use: metric_key(self.keys[index], metric, self.host) for metric in self.pipeline.measure}
+        return {
+            metric.use: metric_key(self._compared(index, metric), metric, self.host) for metric in self.pipeline.measure
+        }
+
+    def _compared(self, index: int, metric: Metric) -> str:
+        """Return the key of what a metric looks at: a state, and the baseline too where it compares with that."""
+        state = self.keys[index]
+        return f"{state} {self.keys[self.baseline_index]}" if getattr(metric, "compares", False) else state
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON data."""
         return {
             "name": self.pipeline.name,
+            "seed": self.pipeline.seed,
             "model": dict(_canonical(self.pipeline.model)),
             "inputs": {
                 "shape": list(self.inputs.shape),
@@ -109,20 +119,61 @@ def make_plan(
     lines: Lines | None = None,
     text: str = "",
     allow_code: bool = False,
+    place: str = "",
+    checked: bool = False,
 ) -> Plan:
-    """Plan a pipeline; raise PipelineError with every problem that the built structure shows.
+    """Plan a pipeline with one seed; raise PipelineError with every problem that the built structure shows.
 
     Where every step and measurement is finished the structure is not built: it was checked when they ran.
+
+    Args:
+        pipeline: what is planned.
+        host: the plugins.
+        store: what is finished.
+        lines: turns problems into located lines.
+        text: the pipeline's text.
+        allow_code: whether the pipeline may run the user's own functions.
+        place: under what the parts of the keys are remembered, from run to run; the pipeline's name by default.
+        checked: whether a pipeline that differs in its seed alone has been checked.
     """
+    assert pipeline.seeds is None, "plan each seed by itself"  # noqa: S101 - make_plans does
     told = lines or _plain_lines
     inputs, resolved = _resolve(pipeline, told, allow_code=allow_code)
     try:
-        plan = _keyed(pipeline.model_copy(update={"model": resolved}), text, inputs, host, store)
+        resolved_pipeline = pipeline.model_copy(update={"model": resolved})
+        plan = _keyed(resolved_pipeline, text, inputs, host, store, place or pipeline.name)
     except DataError as error:  # the fingerprint looks at the files of the data
         raise PipelineError(told([(("data",), str(error), "")])) from error
-    if not is_finished(plan, store):
+    if not checked and not is_finished(plan, store):
         _check(plan, told)
     return plan
+
+
+def make_plans(
+    source: Source, host: Host, store: Store, *, allow_code: bool = False, place: str = ""
+) -> tuple[Plan, ...]:
+    """Plan a pipeline once for each of its seeds; the structure, which no seed changes, is checked once."""
+    place = place or source.pipeline.name
+    whole: dict[str, Any] = {"lines": source.lines, "allow_code": allow_code}
+    if source.pipeline.seeds is None:
+        return (make_plan(source.pipeline, host, store, text=source.text, place=place, **whole),)
+    return tuple(
+        make_plan(
+            one.pipeline,
+            host,
+            store,
+            text=one.text,
+            place=f"{place}/{seed_folder(one.pipeline.seed)}",
+            checked=index > 0,
+            **whole,
+        )
+        for index, one in enumerate(replicates(source))
+    )
+
+
+def seed_folder(seed: int) -> str:
+    """Return the name of the folder of one seed's run."""
+    return f"seed-{seed}"
 
 
 def is_finished(plan: Plan, store: Store) -> bool:
@@ -165,7 +216,7 @@ def own_code(step: Strategy) -> Iterable[str]:
     return [training.loss] if training is not None and ":" in training.loss else []
 
 
-def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Store) -> Plan:
+def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Store, place: str) -> Plan:
     root = root_parts(
         architecture=pipeline.model,
         data=pipeline.data,
@@ -175,11 +226,11 @@ def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Sto
         host=host,
     )
     before, steps = key_of(root), []
-    last_root = store.last(f"{pipeline.name}/root")
+    last_root = store.last(f"{place}/root")
     moved = _changed(root, last_root) if last_root else ()
     for index, step in enumerate(pipeline.steps):
         parts = step_parts(before, step, host=host, path=REFERENCE_PATH)
-        own = _changed(parts, store.last(f"{pipeline.name}/step-{index}"))
+        own = _changed(parts, store.last(f"{place}/step-{index}"))
         changed = (
             tuple(dict.fromkeys((*moved, *(name for name in own if name != "the step before" or not moved))))
             if own
@@ -188,7 +239,7 @@ def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Sto
         before = key_of(parts)
         steps.append(PlannedStep(index, step, before, parts, store.has(before), changed))
         moved = moved or (("an earlier step",) if changed else ())
-    return Plan(pipeline, text, inputs, key_of(root), root, tuple(steps), host)
+    return Plan(pipeline, text, inputs, key_of(root), root, tuple(steps), host, place)
 
 
 def _changed(now: dict[str, str], last: dict[str, str] | None) -> tuple[str, ...]:
@@ -209,6 +260,7 @@ def _check(plan: Plan, lines: Lines) -> None:
         raise PipelineError(lines([(("timesteps",), str(error), "")])) from error
     problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
     state = set(_first_state(pipeline, network))
+    problems += _check_metrics(plan, Facts(network.inventory, network.time, plan.inputs, frozenset(state)))
     earlier: list[Strategy] = []
     for step in plan.steps:
         facts = Facts(network.inventory, network.time, plan.inputs, frozenset(state), tuple(earlier))
@@ -219,6 +271,14 @@ def _check(plan: Plan, lines: Lines) -> None:
         earlier.append(step.strategy)
     if problems:
         raise PipelineError(lines([(where, problem.what, problem.hint) for where, problem in problems]))
+
+
+def _check_metrics(plan: Plan, facts: Facts) -> list[tuple[Where, Problem]]:
+    return [
+        (("measure", index, *problem.where), problem)
+        for index, metric in enumerate(plan.pipeline.measure)
+        for problem in (metric.check(facts) if hasattr(metric, "check") else ())
+    ]
 
 
 def _check_encoding(plan: Plan, network: Network) -> Sequence[Problem]:

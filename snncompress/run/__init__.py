@@ -6,15 +6,18 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from snncompress.run.api import Result, compress, run
+from snncompress.run.api import compress, run
+from snncompress.run.replicates import Replicates
+from snncompress.run.result import Result
+from snncompress.run.sweeps import Swept, sweep
 
-__all__ = ["Result", "compress", "run"]
+__all__ = ["Replicates", "Result", "Swept", "compress", "run", "sweep"]
 
 
 class _Callable(ModuleType):
     """Let ``snncompress.run(...)`` work although ``snncompress.run`` is also a package."""
 
-    def __call__(self, *arguments: Any, **named: Any) -> Result:
+    def __call__(self, *arguments: Any, **named: Any) -> Result | Replicates:
         return run(*arguments, **named)
 
 

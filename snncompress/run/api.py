@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snncompress.errors import InputError
-from snncompress.pipeline import Pipeline, Source, load_pipeline, pipeline_from
-from snncompress.plan import Plan, make_plan
+from snncompress.pipeline import Pipeline, Source, pipeline_from, read_source
+from snncompress.plan import make_plan, make_plans
 from snncompress.plugins import Host
-from snncompress.record import Record
-from snncompress.run.execute import Execution
-from snncompress.run.watch import Watch
+from snncompress.run.replicates import Replicates, replicated
+from snncompress.run.result import STORE, Result, executed
 from snncompress.store import Store
 
 if TYPE_CHECKING:
     from snncompress.network import Network
-
-RUNS, STORE = Path("runs"), Path("runs/.store")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run left behind: its record, its folder, and the network."""
-
-    record: Record
-    folder: Path
-    plan: Plan
-
-    @cached_property
-    def network(self) -> Network:
-        """The compressed network, loaded from the run's artifact."""
-        from snncompress.network import open_architecture, restore
-
-        source = open_architecture(
-            self.plan.pipeline.model, self.plan.host, timesteps=self.plan.pipeline.timesteps
-        ).source
-        network = restore(self.folder / "final", source, self.plan.host)
-        for item in {id(owned.backend): owned.backend for owned in network.owners.owned}.values():
-            item.adopt(network.module)
-        return network
 
 
 def run(
@@ -55,8 +27,8 @@ def run(
     allow_code: bool = False,
     silent: bool = False,
     host: Host | None = None,
-) -> Result:
-    """Run a pipeline: a file, ``recipe:NAME``, or the same as plain data.
+) -> Result | Replicates:
+    """Run a pipeline: a file, ``recipe:NAME``, or the same as plain data; with ``seeds``, once for each of them.
 
     Args:
         pipeline: what to run.
@@ -73,10 +45,12 @@ def run(
         StepError: if a step fails; what was finished is kept, and running again goes on there.
     """
     host = host or Host.from_environment()
-    source = _source(pipeline, host, overrides)
+    source = read_source(pipeline, host, overrides)
     kept = Store(Path(store))
-    plan = make_plan(source.pipeline, host, kept, lines=source.lines, text=source.text, allow_code=allow_code)
-    return _executed(plan, kept, output, device, silent=silent)
+    plans = make_plans(source, host, kept, allow_code=allow_code)
+    if source.pipeline.seeds is None:
+        return executed(plans[0], kept, output, device, silent=silent)
+    return replicated(source, plans, kept, output, device, silent=silent)
 
 
 def compress(
@@ -150,47 +124,4 @@ def compress(
         )
         kept = Store(Path(store))
         plan = make_plan(pipeline, host, kept, lines=source.lines, text=source.text, allow_code=True)
-        return _executed(plan, kept, output, device, silent=silent)
-
-
-def _source(pipeline: str | Path | Mapping[str, Any] | Source, host: Host, overrides: Sequence[str]) -> Source:
-    if isinstance(pipeline, Source):
-        return pipeline
-    if isinstance(pipeline, Mapping):
-        return pipeline_from(pipeline, host)
-    return load_pipeline(str(pipeline), host, overrides=overrides)
-
-
-def _require_device(name: str) -> None:
-    if name == "cpu":
-        return
-    import torch
-
-    try:
-        torch.ones(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device {name!r} cannot be used here: {str(error).splitlines()[0].partition('. ')[0]}"
-        ) from error
-
-
-def _require_folder(name: str, folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{name} {str(folder)!r} cannot be a folder: {(error.strerror or str(error)).lower()}"
-        ) from error
-
-
-def _executed(plan: Plan, store: Store, output: Path | str | None, device: str, *, silent: bool) -> Result:
-    _require_device(device)
-    folder = Path(output) if output is not None else RUNS / plan.pipeline.name
-    _require_folder("output", folder)
-    _require_folder("store", store.folder)
-    watch = Watch(silent=silent)
-    try:
-        record = Execution(plan, store, folder, device, watch).run()
-    finally:
-        watch.close()
-    return Result(record, folder, plan)
+        return executed(plan, kept, output, device, silent=silent)

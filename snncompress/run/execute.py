@@ -43,7 +43,7 @@ class Execution:
         final = self._measured(len(self.plan.steps))
         record = Record(
             name=self.plan.pipeline.name,
-            pipeline=_described(self.plan.pipeline),
+            pipeline=described(self.plan.pipeline),
             environment=environment(self.device, self.plan.host),
             steps=steps,
             baseline=baseline,
@@ -142,10 +142,17 @@ class Execution:
 
     @cached_property
     def _bench(self) -> DataBench:
-        from snncompress.measure import DataBench
+        from snncompress.measure import DataBench, needs_of
 
         pipeline = self.plan.pipeline
-        return DataBench(pipeline.data.load(pipeline.seed), pipeline.encode, pipeline.seed, device=self.device)
+        return DataBench(
+            pipeline.data.load(pipeline.seed),
+            pipeline.encode,
+            pipeline.seed,
+            device=self.device,
+            wanted=needs_of(pipeline.measure),
+            uncompressed=lambda: self._opened(self.plan.baseline_index),
+        )
 
     # ---- measurements
 
@@ -174,10 +181,10 @@ class Execution:
     # ---- the run folder
 
     def _remember(self) -> None:
-        name = self.plan.pipeline.name
-        self.store.remember(f"{name}/root", self.plan.root_parts)
+        place = self.plan.place
+        self.store.remember(f"{place}/root", self.plan.root_parts)
         for step in self.plan.steps:
-            self.store.remember(f"{name}/step-{step.index}", step.parts)
+            self.store.remember(f"{place}/step-{step.index}", step.parts)
 
     def _write(self, record: Record) -> None:
         self.output.mkdir(parents=True, exist_ok=True)
@@ -205,10 +212,11 @@ class Execution:
         mark.write_text(key, encoding="utf-8")
 
 
-def _described(pipeline: Pipeline) -> dict[str, Any]:
+def described(pipeline: Pipeline) -> dict[str, Any]:
+    """Return a pipeline of one seed as plain JSON data, defaults filled in."""
     model: Any = pipeline.model
     data: Any = pipeline.data  # either may be a stand-in for something in hand, which pydantic cannot write
-    rest = pipeline.model_dump(mode="json", exclude={"model", "data"})
+    rest = pipeline.model_dump(mode="json", exclude={"model", "data", "seeds"})
     return {**rest, "model": model.canonical(), "data": data.canonical()}
 
 

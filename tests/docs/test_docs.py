@@ -31,7 +31,7 @@ SECTIONS = {
     "model": "model: snntorch.convnet",
     "data": "data: digits",
     "steps": "steps: [{use: train, epochs: 1}]",
-    "measure": "measure: [accuracy, parameters, sparsity, size, firing_rate]",
+    "measure": "measure: [accuracy, parameters, sparsity, size, spikes]",
 }
 """What a snippet that shows only some sections of a pipeline is completed with."""
 

@@ -1,3 +1,4 @@
+import importlib
 import json
 from hashlib import sha256
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 from own_networks import JellyNet
 
-from snncompress import Time, declare, save
+from snncompress import Host, Time, declare, save
 from snncompress.plan.keys import canonical, content_hash, key_of, metric_key
 
 JELLY = {"use": "python", "function": "own_networks:JellyNet"}
@@ -248,3 +249,35 @@ def test_the_source_behind_an_artifact_is_part_of_every_key(keys_of, tiny, host,
 def test_plugins_that_run_networks_are_part_of_every_key(plan_of, tiny):
     known = json.loads(plan_of(tiny({"model": "snntorch.convnet"})).root_parts["versions"])
     assert {"snncompress_snntorch", "snncompress_spikingjelly"} <= set(known)
+
+
+ENERGY_MODEL = """
+from typing import ClassVar, Literal
+
+from snncompress import Settings, hookimpl
+
+
+class Mine(Settings):
+    use: Literal["mine"] = "mine"
+    source: ClassVar[str] = "here"
+    scope: ClassVar[str] = "nothing"
+
+    def energy(self, counts):
+        return {"all": PJ * counts.synops}
+
+
+@hookimpl
+def snncompress_energy_models():
+    return [Mine]
+"""
+
+
+def test_a_measurement_has_a_key_of_the_components_inside_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = set()
+    for name, pj in (("cheap_model", "1"), ("dear_model", "2"), ("dear_model", "2")):
+        (tmp_path / f"{name}.py").write_text(ENERGY_MODEL.replace("PJ", pj), encoding="utf-8")
+        host = Host.from_environment()
+        host.register(importlib.import_module(name), name="mine")
+        keys.add(metric_key("state", host.catalogue["metrics"]["energy"](models=["mine"]), host))
+    assert len(keys) == 2

@@ -297,3 +297,33 @@ def test_a_checkpoint_full_of_garbage_plans(plan_of, tiny, tmp_path):
     file.write_bytes(b"no weights at all")
     data = tiny({"model": {**JELLY, "checkpoint": str(file)}, "steps": [{"use": "prune.l1", "fraction": 0.5}]})
     assert plan_of(data, allow_code=True).steps[0].why == "not done yet"
+
+
+AVERAGED = """
+from own_networks import JellyNet
+
+from snncompress import Time
+
+
+class Averaged(JellyNet):
+    def forward(self, x_TBCHW):
+        return super().forward(x_TBCHW).mean(0)
+
+
+def build():
+    return Averaged(), Time("multi_step", 3, settable=False, output="averaged")
+"""
+
+
+def test_a_metric_that_the_network_cannot_serve_is_told_by_the_plan(plan_of, tiny, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "averaged_network.py").write_text(AVERAGED, encoding="utf-8")
+    model = {"use": "python", "function": "averaged_network:build"}
+    data = tiny({"model": model, "timesteps": None, "data": {"use": "digits", "size": 8}})
+    data["measure"] = ["sparsity", {"use": "accuracy", "by_time": True}]
+    with pytest.raises(PipelineError) as told:
+        plan_of(data, allow_code=True)
+    (line,) = told.value.lines
+    assert line.startswith("pipeline: measure.1.by_time: this network's output is averaged over time, and its number ")
+    data["measure"] = ["accuracy"]
+    assert len(plan_of(data, allow_code=True).steps) == 2

@@ -1,0 +1,84 @@
+"""Measuring a network in hand: ``snncompress.measure(network, data, metrics)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from torch.utils.data import DataLoader
+
+from snncompress.components import Data, Inputs
+from snncompress.errors import DataError, InputError
+from snncompress.measure.bench import DataBench, needs_of
+from snncompress.network import Network
+from snncompress.pipeline import parts_from
+from snncompress.plugins import Host
+from snncompress.record import Measurement
+
+METRICS = ("accuracy", "parameters", "sparsity", "size", "spikes", "synops", "energy")
+"""What is measured where nothing else is asked for."""
+
+
+def measure(
+    network: Network,
+    data: Any,
+    metrics: Sequence[Any] = METRICS,
+    *,
+    encode: Any = "direct",
+    kind: str = "static",
+    seed: int = 0,
+    batch_size: int = 250,
+    baseline: Network | None = None,
+) -> dict[str, Measurement]:
+    """Measure a network without a pipeline, in one pass over the samples.
+
+    Args:
+        network: what is measured; it is left as it was.
+        data: the samples to measure on: a DataLoader or a data set of (x, y), three of them of which the last is taken, or
+            a data set of a pipeline, by name or as a mapping with ``use``.
+        metrics: metrics of a pipeline, each by name or as a mapping with ``use``.
+        encode: how a still image becomes time steps.
+        kind: ``static`` for x_B..., ``frames`` for event frames x_BT...; a data set of a pipeline knows its own.
+        seed: seed of everything random.
+        batch_size: samples of a batch, unless a loader decides.
+        baseline: the uncompressed network, which ``latency`` is compared with.
+
+    Returns:
+        Measurements by the names of the values, in the order of the metrics.
+
+    Raises:
+        InputError: if a metric, an encoder or a data set is not known, or wrong.
+        CountError: if operations cannot be counted exactly.
+    """
+    host = network.host
+    asked = parts_from({"encode": encode, "measure": list(metrics)}, host)
+    bench = DataBench(
+        samples_of(data, kind, host, seed),
+        asked.encode,
+        seed,
+        batch_size=batch_size,
+        device=str(network.device),
+        wanted=needs_of(asked.measure),
+        uncompressed=None if baseline is None else lambda: baseline,
+    )
+    found: dict[str, Measurement] = {}
+    for metric in asked.measure:
+        found |= metric.measure(network, bench)
+    return found
+
+
+def samples_of(data: Any, kind: str, host: Host, seed: int) -> Data:
+    """Return splits whose test split is what ``data`` names or holds."""
+    if isinstance(data, (str, Mapping)):
+        loaded: Data = parts_from({"data": data}, host).data.load(seed)
+        return loaded
+    if kind not in ("static", "frames"):
+        raise InputError(f"kind must be 'static' or 'frames', not {kind!r}")
+    split = data[-1] if isinstance(data, (tuple, list)) and data else data
+    samples = split.dataset if isinstance(split, DataLoader) else split
+    if not hasattr(samples, "__getitem__") or not hasattr(samples, "__len__") or not len(samples):
+        raise DataError(
+            "data must be a DataLoader or a data set of (x, y) with a length, samples by number, and at least one"
+        )
+    x, _ = samples[0]
+    return Data(split, split, split, Inputs(tuple(x.shape), 0, cast("Any", kind)))

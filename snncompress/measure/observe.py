@@ -1,0 +1,126 @@
+"""One pass over the test split, for every metric at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from snncompress.counts import Activity, OperationCounts
+from snncompress.errors import StateError
+from snncompress.measure.accuracy import Predictions, evaluating, leaving_generators
+from snncompress.measure.activity import Watcher
+from snncompress.measure.audit import Audit
+from snncompress.measure.counter import Counter
+
+if TYPE_CHECKING:
+    from snncompress.components import Bench, Need
+    from snncompress.network import Network
+
+_AUDITED = 8
+"""Samples of the audit: enough for kernels to show, too few to cost anything."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Hold what one pass over the test split has shown.
+
+    Attributes:
+        predictions: predicted and true classes, by the mean output over time.
+        correct_by_step: right predictions by the mean output of the first 1, 2, ... T steps; None where the network
+            returns only the mean.
+        counts: operations, where they were asked for.
+        activity: spikes of each neuron layer, where they were asked for.
+    """
+
+    predictions: Predictions
+    correct_by_step: tuple[int, ...] | None = None
+    counts: OperationCounts | None = None
+    activity: Activity | None = None
+
+
+def observe(network: Network, bench: Bench, needs: frozenset[Need] = frozenset()) -> Observation:
+    """Run the test split once, streaming: memory does not grow with the number of samples.
+
+    Raises:
+        CountError: if an operation cannot be counted exactly.
+        StateError: if masked weights are not zero, or the network answers differently after a reset.
+    """
+    _require_masks(network)
+    counter = Counter(network) if "counts" in needs else None
+    watcher = Watcher(network) if "activity" in needs else None
+    predicted: list[Tensor] = []
+    labels: list[Tensor] = []
+    by_step: list[Tensor] = []
+    generator = bench.generator()
+    with _still(network):
+        for x_B, y_B in bench.batches("test"):
+            x = bench.encode(network, x_B, generator)
+            y = torch.as_tensor(y_B).cpu()
+            if counter is not None and not labels:
+                audit(network, x)
+            with ExitStack() as stack:
+                if counter is not None:
+                    stack.enter_context(counter.counting(x, repeats=_repeats(network, x)))
+                if watcher is not None:
+                    stack.enter_context(watcher.watching(len(y)))
+                output = network.forward(x)
+            network.reset()
+            predicted.append(output.mean().argmax(1).cpu())
+            labels.append(y)
+            if not output.averaged:
+                means_TBC = output.per_step().cumsum(0)
+                by_step.append((means_TBC.argmax(2).cpu() == y).sum(1))
+    return Observation(
+        Predictions(torch.cat(predicted), torch.cat(labels)),
+        tuple(int(number) for number in torch.stack(by_step).sum(0)) if by_step else None,
+        counter.result() if counter else None,
+        watcher.result() if watcher else None,
+    )
+
+
+def audit(network: Network, x: Tensor) -> None:
+    """Run a few samples twice: compare counted operations with the kernels that ran, and both outputs with each other."""
+    few = x[:_AUDITED] if network.time.input == "static" else x[:, :_AUDITED]
+    counter = Counter(network)
+    kernels = Audit(counter)
+    with leaving_generators():
+        with counter.counting(few, repeats=False), kernels:
+            first = network.forward(few).mean()
+        network.reset()
+    kernels.require_counted()
+    with leaving_generators():
+        again = network.forward(few).mean()
+        network.reset()
+    if not torch.equal(first, again) and not torch.allclose(first, again, rtol=1e-5, atol=1e-6, equal_nan=True):
+        raise StateError(
+            "the network answers differently to the same input after a reset: a module keeps state that no backend clears, "
+            "or draws random numbers without a seed of its own; what is counted would depend on what ran before"
+        )
+
+
+@contextmanager
+def _still(network: Network) -> Iterator[None]:
+    """Evaluate without gradients, from a cleared state, and leave modes and generators as they were."""
+    with evaluating(network.module), leaving_generators(), torch.inference_mode(mode=False), torch.no_grad():
+        network.reset()
+        yield
+        network.reset()
+
+
+def _require_masks(network: Network) -> None:
+    tensors = network.tensors
+    for name, mask in network.masks.items():
+        if alive := int(tensors[name][~mask.to(tensors[name].device)].count_nonzero()):
+            raise StateError(
+                f"{alive} masked weights of {name!r} are not zero; train within network.hold_masks(optimizer), "
+                "or call network.apply_masks() before measuring"
+            )
+
+
+def _repeats(network: Network, x: Tensor) -> bool:
+    return network.time.input == "static" or torch.equal(x[:1].expand_as(x), x)

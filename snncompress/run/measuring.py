@@ -1,0 +1,70 @@
+"""Measuring a network by what a user calls it, without a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from snncompress.pipeline import read_parts
+from snncompress.plan.reference import open_reference
+from snncompress.plugins import Host
+from snncompress.run.result import require_device
+
+if TYPE_CHECKING:
+    from snncompress.record import Measurement
+
+
+def measure_reference(
+    reference: str,
+    host: Host,
+    *,
+    data: str,
+    metrics: Sequence[str] = (),
+    encode: str = "direct",
+    against: str | None = None,
+    timesteps: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    allow_code: bool = False,
+) -> dict[str, Measurement]:
+    """Measure an artifact folder, a run folder or a model reference on the test split of a data set.
+
+    Args:
+        reference: the network.
+        host: the plugins.
+        data: the data set, as a pipeline's ``data:`` has it.
+        metrics: metrics, each as an entry of a pipeline's ``measure:``; all that need no baseline by default.
+        encode: the encoder, as a pipeline's ``encode:`` has it.
+        against: the uncompressed network, which ``latency`` is compared with.
+        timesteps: T of a model reference.
+        seed: seed of everything random, the split of the data among it.
+        device: ``cpu`` or ``cuda``.
+        allow_code: whether a user's own code may run.
+    """
+    from snncompress.measure import METRICS, measure
+    from snncompress.run.generators import derived_seed, seed_everything
+
+    require_device(device)
+    wanted = metrics or METRICS
+    texts = {"data": data, "encode": encode, "measure": f"[{', '.join(wanted)}]"}
+    asked = read_parts(texts, host)
+    inputs = asked.data.inputs()
+    networks = []
+    for name in (reference, against):
+        seed_everything(derived_seed(seed, "model"))  # an untrained model is that of a pipeline with this seed
+        opened = name and open_reference(name, host, inputs, allow_code=allow_code, timesteps=timesteps)
+        if opened:
+            opened.module.to(device)
+        networks.append(opened or None)
+    network, baseline = networks
+    assert network is not None  # noqa: S101 - a reference is never empty
+    samples = asked.data.load(seed)
+    return measure(
+        network,
+        (samples.train, samples.validation, samples.test),
+        [metric.canonical() for metric in asked.measure],
+        encode=asked.encode.canonical(),
+        kind=inputs.kind,
+        seed=seed,
+        baseline=baseline,
+    )

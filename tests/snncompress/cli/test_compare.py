@@ -1,0 +1,85 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from snncompress import Measurement, Record
+from snncompress.cli import main
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """Three folders with records written by hand: dense, 75 % and 94 % sparse, of one seed."""
+    monkeypatch.chdir(tmp_path)
+    for name, right, left in (("dense", 490, 1000), ("sparse75", 489, 250), ("sparse94", 464, 60)):
+        how = f"{right} of 500 test samples, mean output over 4 step(s)"
+        final = {
+            "accuracy": Measurement(value=right / 500, unit="1", how=how, better="higher"),
+            "parameters_nonzero": Measurement(value=left, unit="parameters", how="by hand", better="lower"),
+        }
+        pipeline = {"name": name, "seed": 0, "data": {"use": "digits"}}
+        Path(name).mkdir()
+        record = Record(
+            name=name, pipeline=pipeline, environment={}, steps=(), baseline=final, final=final, artifact="final"
+        )
+        record.write(Path(name) / "record.json")
+    return ["dense", "sparse75", "sparse94"]
+
+
+def test_three_runs_are_shown_side_by_side_and_no_single_run_is_called_better(runs):
+    done = CliRunner().invoke(main, ["compare", *runs])
+    assert done.exit_code == 0
+    for name in runs:
+        assert name in done.stdout
+    assert "0.9800" in done.stdout
+    assert "no verdict" in done.stdout
+    assert "better" not in done.stdout.replace("better when lower", "")
+
+
+def test_the_page_is_written_where_it_is_wanted(runs):
+    done = CliRunner().invoke(main, ["compare", *runs, "--output", "page.html"])
+    assert done.exit_code == 0
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert all(name in page for name in runs)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["compare", "dense", "sparse94"], ["report", "dense"], ["report", "dense", "--json"]]
+)
+def test_it_imports_neither_torch_nor_an_snn_library(runs, arguments):
+    program = (
+        "import sys\nfrom snncompress.cli import main\n"
+        f"try: main({arguments!r}, prog_name='snncompress')\nexcept SystemExit as end: assert end.code == 0, end.code\n"
+        "heavy = {'torch', 'timm', 'spikingjelly', 'snntorch', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["dense"], "a comparison needs two runs or more; give two folders of finished runs, or that of a sweep"),
+        (["dense", "dense/record.json"], "the same run is given twice; give each once"),
+        (["dense", "old"], "'old/record.json' is of version 9, and this snncompress reads version 1; install another"),
+        (["dense", "empty"], "'empty' holds no record.json; give the folder of a finished run"),
+        (
+            ["dense", "sparse94", "--cost", "energi"],
+            "cost 'energi' is no value that all runs have; known: accuracy, parameters_nonzero",
+        ),
+        (
+            ["dense", "sparse94", "--baseline", "sparse75"],
+            "baseline 'sparse75' is none of the runs that have values; did you mean 'sparse94'?",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line_and_exit_code_2(runs, arguments, line):
+    Path("empty").mkdir()
+    Path("old").mkdir()
+    Path("old/record.json").write_text('{"version": 9}')
+    done = CliRunner().invoke(main, ["compare", *arguments])
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"{line}\n")
