@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from snncompress.counts import Activity, LayerActivity
-from snncompress.measure.counter import steps_in
+from snncompress.measure.counting.counter import steps_in
 
 if TYPE_CHECKING:
     from snncompress.network import Network
@@ -20,10 +20,25 @@ if TYPE_CHECKING:
 _RASTER = 48
 
 
+@dataclass(frozen=True)
+class _Call:
+    """Hold one call of a layer: spikes of each neuron at each step, [S, K], and those of the first sample."""
+
+    fired_SK: Tensor
+    shown_SK: Tensor
+
+    @classmethod
+    def of(cls, spikes: Tensor, steps: int, batch: int) -> _Call:
+        fired_SBK = spikes.ne(0).to(torch.float32).reshape(steps, batch, -1)
+        width = fired_SBK.shape[2]
+        chosen = torch.linspace(0, width - 1, min(_RASTER, width)).round().long()
+        return cls(fired_SBK.sum(1).double(), fired_SBK[:, 0, chosen.to(spikes.device)].cpu())
+
+
 @dataclass
 class _Layer:
     kind: str
-    calls: list[tuple[Tensor, int]] = field(default_factory=list)
+    calls: list[tuple[_Call, _Call]] = field(default_factory=list)
     fired: list[Tensor] = field(default_factory=list)
     spikes: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
@@ -62,38 +77,38 @@ class Watcher:
         def hook(module: Any, _: Any, output: Any) -> None:
             spikes = neuron.backend.spikes(module, output)
             layer = self._layers.setdefault(neuron.path, _Layer(type(module).__name__))
-            steps = steps_in(spikes, self.network.time, batch)
-            fired_SBK = spikes.ne(0).to(torch.float32).reshape(steps, batch, -1)
-            layer.calls.append((fired_SBK.sum(1).double(), steps))
-            if not self.samples:
-                chosen = torch.linspace(0, fired_SBK.shape[2] - 1, min(_RASTER, fired_SBK.shape[2])).round().long()
-                layer.shown.append(fired_SBK[:, 0, chosen.to(fired_SBK.device)].cpu())
+            time, steps = self.network.time, steps_in(spikes, self.network.time, batch)
+            call = _Call.of(spikes, steps, batch)
+            is_open = time.runner == "inside" and steps > 1 and (spikes.shape[0] == batch or spikes.shape[0] > time.T)
+            layer.calls.append((call, _Call.of(spikes, 1, batch) if is_open else call))
 
         return hook
 
     def _close(self, layer: _Layer, batch: int) -> None:
         """Add the calls of one forward: all steps at once, or one call after the other."""
-        calls, layer.calls = layer.calls, []
-        if not calls:
+        found, layer.calls = layer.calls, []
+        if not found:
             return
-        time = self.network.time
-        each = time.T if all(steps == time.T for _, steps in calls) else 1
-        are_steps = each == 1 and len(calls) % time.T == 0 and time.T > 1
-        width, group = (time.T, len(calls) // time.T) if are_steps else (each, len(calls))
-        for index, (fired_SK, steps) in enumerate(calls):
+        num_steps = self.network.time.T
+        comes_around = len(found) % num_steps == 0  # a loop calls it at each step: T samples are no T steps
+        calls = [as_step if comes_around else call for call, as_step in found]
+        each = num_steps if all(len(call.fired_SK) == num_steps for call in calls) else 1
+        are_steps = each == 1 and comes_around and num_steps > 1
+        width, group = (num_steps, len(calls) // num_steps) if are_steps else (each, len(calls))
+        layer.spikes, layer.outputs = _longer(layer.spikes, width), _longer(layer.outputs, width)
+        for index, call in enumerate(calls):
             position = index % group
             if position == len(layer.fired):
-                layer.fired.append(torch.zeros_like(fired_SK[0]))
-            layer.fired[position] += fired_SK.sum(0)
+                layer.fired.append(torch.zeros_like(call.fired_SK[0]))
+            layer.fired[position] += call.fired_SK.sum(0)
+            if position == 0 and not self.samples:
+                layer.shown.append(call.shown_SK)
             first = index // group if are_steps else 0
-            layer.spikes = _longer(layer.spikes, width)
-            layer.outputs = _longer(layer.outputs, width)
-            for step, number in enumerate(fired_SK.sum(1).tolist()):
+            for step, number in enumerate(call.fired_SK.sum(1).tolist()):
                 at = first + step if width > 1 else 0
                 layer.spikes[at] += int(number)
-                layer.outputs[at] += fired_SK.shape[1] * batch
-            del steps
-        layer.most += batch * (sum(steps for _, steps in calls) // group)
+                layer.outputs[at] += call.fired_SK.shape[1] * batch
+        layer.most += batch * (sum(len(call.fired_SK) for call in calls) // group)
 
     def _result(self, path: str, layer: _Layer) -> LayerActivity:
         fired = torch.cat([one.flatten() for one in layer.fired])

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from snncompress.components import Data, Encoder, Metric
 from snncompress.errors import ModelError
+from snncompress.measure.counting.marks import version_of
 from snncompress.measure.observe import Observation, observe
 from snncompress.network import Network
 
@@ -42,7 +43,7 @@ class DataBench:
     device: str = "cpu"
     wanted: frozenset[Need] = frozenset()
     uncompressed: Callable[[], Network] | None = None
-    _seen: list[tuple[Network, Observation]] = field(default_factory=list)
+    _seen: list[tuple[Network, list[tuple[int, int]], Observation]] = field(default_factory=list)
 
     def batches(self, split: SplitName = "test") -> DataLoader[Any]:
         """Return batches (x_B..., y_B) of a split, unshuffled; a user's own loader is returned as it is."""
@@ -57,18 +58,23 @@ class DataBench:
         return torch.Generator().manual_seed(self.seed)
 
     def observe(self, network: Network, *needs: Need) -> Observation:
-        """Run the test split once; what was observed of the last network is kept."""
-        asked = frozenset(needs)
-        for known, seen in self._seen:
-            if known is network and all(getattr(seen, need) is not None for need in asked):
+        """Run the test split once; what was observed of the last network is kept while its weights stay as they are."""
+        asked, weights = frozenset(needs), _versions(network)
+        for known, as_they_were, seen in self._seen:
+            if known is network and as_they_were == weights and all(getattr(seen, need) is not None for need in asked):
                 return seen
         found = observe(network, self, asked | self.wanted)
-        self._seen[:] = [(network, found)]
+        self._seen[:] = [(network, weights, found)]
         return found
 
     def baseline(self) -> Network | None:
         """Return the network before the first step that compresses, if it is known."""
         return self.uncompressed() if self.uncompressed else None
+
+
+def _versions(network: Network) -> list[tuple[int, int]]:
+    """Return which tensors the parameters are, and how often each has been changed in place."""
+    return [(id(value), version_of(value)) for value in network.module.parameters()]
 
 
 def needs_of(metrics: Iterable[Metric]) -> frozenset[Need]:

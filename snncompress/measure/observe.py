@@ -14,8 +14,8 @@ from snncompress.counts import Activity, OperationCounts
 from snncompress.errors import StateError
 from snncompress.measure.accuracy import Predictions, evaluating, leaving_generators
 from snncompress.measure.activity import Watcher
-from snncompress.measure.audit import Audit
-from snncompress.measure.counter import Counter
+from snncompress.measure.counting.audit import Audit
+from snncompress.measure.counting.counter import Counter
 
 if TYPE_CHECKING:
     from snncompress.components import Bench, Need

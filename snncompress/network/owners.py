@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from inspect import Parameter, signature
 
 from torch import nn
 
@@ -12,7 +13,7 @@ from snncompress.components import Backend
 from snncompress.errors import StateError
 from snncompress.plugins import Host
 
-_RESETS = ("reset_mem", "reset_state", "reset_states", "reset_hidden")
+_RESETS = ("reset", "reset_mem", "reset_state", "reset_states", "reset_hidden")
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,16 @@ def find_owners(root: nn.Module, host: Host) -> Owners:
 
 
 def _keeps_state(module: nn.Module) -> bool:
-    reset = getattr(type(module), "reset", None)
-    return callable(reset) or any(callable(getattr(type(module), name, None)) for name in _RESETS)
+    return any(_can_be_called_alone(getattr(type(module), name, None)) for name in _RESETS)
+
+
+def _can_be_called_alone(method: object) -> bool:
+    """Tell whether a method needs nothing but its object; ``reset(num_classes)`` replaces a classifier, and clears no state."""
+    if not callable(method):
+        return False
+    given = list(signature(method).parameters.values())[1:]
+    kinds = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    return all(one.default is not Parameter.empty or one.kind in kinds for one in given)
 
 
 def _listed(names: Iterable[str]) -> str:

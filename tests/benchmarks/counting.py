@@ -19,7 +19,7 @@ from spikingjelly.activation_based import op_counter
 from torch import Tensor
 
 from snncompress import Host, Inputs, Network
-from snncompress.measure.counter import Counter
+from snncompress.measure.counting.counter import Counter
 from snncompress.network import open_architecture
 
 T = 4

@@ -6,6 +6,7 @@ import pytest
 import torch
 from binarised import reference
 from own_networks import IntegrateNet, JellyNet, LoopNet
+from spikingjelly.activation_based import neuron
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -123,6 +124,85 @@ def test_a_loop_within_forward_tells_its_steps(host):
     assert fc2.pairs == tuple(10 * number for number in spikes)
     assert (fc1.is_first, fc1.repeats, len(fc1.pairs)) == (True, True, 3)
     assert seen.counts.macs == 3 * 48 * int(x_B.count_nonzero()) / 5
+
+
+class Twice(nn.Module):
+    """Call one neuron twice: the second time it fires where it did not the first time."""
+
+    def __init__(self, step_mode):
+        super().__init__()
+        self.neuron = neuron.IFNode(v_threshold=0.5, v_reset=0.0, step_mode=step_mode)
+
+    def forward(self, x):
+        return self.neuron(1 - self.neuron(x))
+
+
+@pytest.mark.parametrize(("step_mode", "runner"), [("m", "multi_step"), ("s", "per_step")])
+def test_the_raster_of_a_neuron_that_is_called_twice_shows_its_first_call(observed, step_mode, runner):
+    x_TB = torch.tensor([[[1.0, 0, 1]], [[0, 0, 1]], [[1, 0, 1]]])
+    (layer,) = observed(Twice(step_mode), x_TB, runner).activity.layers
+    assert layer.raster == ("101", "000", "111")
+    assert (layer.neurons, layer.spikes, layer.dead, layer.saturated) == (6, (3, 3, 3), 2, 2)
+
+
+class StepLoop(nn.Module):
+    """Run a convolution and a neuron step by step, over a sequence or a still image."""
+
+    def __init__(self, is_still):
+        super().__init__()
+        self.conv, self.neuron, self.is_still, self.T = (
+            nn.Conv2d(2, 2, 1, bias=False),
+            neuron.IFNode(v_threshold=0.5),
+            is_still,
+            2,
+        )
+        with torch.no_grad():
+            self.conv.weight.copy_(torch.eye(2)[:, :, None, None])
+
+    def forward(self, x):
+        steps = [self.conv(x)] * self.T if self.is_still else [self.conv(x_t) for x_t in x]
+        return torch.stack([self.neuron(step).flatten(1) for step in steps])
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+@pytest.mark.parametrize("is_still", [False, True])
+def test_as_many_samples_and_channels_as_steps_are_no_steps(observed, is_still, batch_size):
+    still_B = torch.ones(4, 2, 1, 3) * torch.tensor([[1.0, 0, 1], [0, 0, 1]])[None, :, None]
+    how = {"input": "static", "timesteps": 2, "attribute": "T"} if is_still else {}
+    x = still_B if is_still else torch.stack([still_B, 0 * still_B])
+    seen = observed(StepLoop(is_still), x, "inside", batch_size=batch_size, **how)
+    (layer,) = seen.activity.layers
+    assert (layer.neurons, layer.dead, layer.outputs) == (6, 3, (24, 24))
+    assert layer.spikes == ((12, 12) if is_still else (12, 0))
+    assert layer.saturated == (3 if is_still else 0)
+    (row,) = seen.counts.of("synapse")
+    assert (sum(row.pairs), sum(row.dense)) == (12, 48 if is_still else 96)
+    assert len(row.pairs) == (1 if is_still else 2)
+
+
+def test_a_first_layer_that_sees_samples_before_steps_does_the_same_at_each_step(observed):
+    class SamplesFirst(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.neuron = nn.Linear(3, 2, bias=False), neuron.IFNode()
+
+        def forward(self, x_TB):
+            hidden_BT = self.fc(x_TB.transpose(0, 1).flatten(0, 1)).reshape(x_TB.shape[1], x_TB.shape[0], 2)
+            return torch.stack([self.neuron(one) for one in hidden_BT.unbind(1)])
+
+    x_TB = torch.tensor([[1.0, 1, 1], [0, 0, 1], [0, 0, 0]]).expand(2, 3, 3)  # samples of 3, 1 and 0 spikes
+    (row,) = observed(SamplesFirst(), x_TB, "inside").counts.of("synapse")
+    assert (row.pairs, row.fanout, row.repeats) == ((8, 8), (8, 8), True)
+
+
+def test_a_network_whose_weights_have_changed_is_observed_again(host, network_of):
+    linear = nn.Linear(4, 3, bias=False)
+    network, x_B = network_of(linear, "none"), torch.ones(2, 4)
+    bench = bench_of(host, x_B, torch.zeros(2, dtype=torch.long))
+    assert bench.observe(network, "counts").counts.synops == 12
+    with torch.no_grad():
+        linear.weight[0] = 0
+    assert bench.observe(network, "counts").counts.synops == 8
 
 
 def test_what_was_observed_is_kept_for_the_next_metric(host, spikformer):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from string import ascii_letters
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from snncompress.counts import Kind
-from snncompress.measure.arithmetic import coincidences, dense_products, fan_out, met, summed, taps
-from snncompress.measure.calls import FunctionCall
-from snncompress.measure.rows import Amounts, OperandState, RowBuilder
-from snncompress.measure.tags import Tag, like, tag_of
+from snncompress.measure.counting.arithmetic import coincidences, dense_products, fan_out, met, summed, taps
+from snncompress.measure.counting.calls import FunctionCall
+from snncompress.measure.counting.marks import enliven, is_fixed
+from snncompress.measure.counting.rows import Amounts, OperandState, RowBuilder
+from snncompress.measure.counting.tags import Tag, like, tag_of
 
 if TYPE_CHECKING:
-    from snncompress.measure.counter import Counter
+    from snncompress.measure.counting.counter import Counter
 
-STEP, LETTERS = "T", "abcdefgh"
-"""Labels of axes: the steps, and axes that lead."""
+LETTERS = "abcdefgh"
+"""Labels of axes that lead."""
 
 
 def presence(x: Tensor, state: OperandState, tag: Tag) -> Tensor:
@@ -27,7 +29,7 @@ def presence(x: Tensor, state: OperandState, tag: Tag) -> Tensor:
     if tag.events is not None:
         state.known = "spike_counts"
         return tag.events
-    if tag.is_positive:
+    if tag.is_positive and x.dtype is torch.float32:
         return x
     found = x.ne(0).to(torch.float32)
     if tag.operand == "scaled_spikes":
@@ -50,6 +52,8 @@ def count_elements(counter: Counter, operation: str, kind: Kind, x: Tensor) -> N
 def linear(counter: Counter, call: FunctionCall) -> None:
     """Count ``linear``."""
     x, weight, bias = call.given("input", "weight", "bias")
+    if among_weights(counter, x, call.result.numel() * x.shape[-1]):
+        return
     lead = LETTERS[: x.dim() - 1]
     weigh(counter, "linear", x, weight, f"{lead}i", "oi" if weight.dim() > 1 else "i")
     if bias is not None:
@@ -67,14 +71,24 @@ def cell(counter: Counter, call: FunctionCall) -> None:
         count_elements(counter, "bias", "bias", call.result[0] if isinstance(call.result, tuple) else call.result)
 
 
+def among_weights(counter: Counter, x: Tensor, dense: int) -> bool:
+    """Tell whether x follows from weights alone, so that no activation takes part: the audit alone wants to know."""
+    if is_fixed(x):
+        counter.among_weights[counter.path] += dense
+        return True
+    enliven(x)  # a constant made on the way, such as the first state of a recurrent layer
+    return False
+
+
 def weigh(counter: Counter, operation: str, x: Tensor, weight: Tensor, labels_x: str, labels_weight: str) -> None:
     """Count a sum of products of an activation and weights, labelled as in ``einsum``."""
     row = _row_of(counter, operation, weight)
     steps = counter.num_steps(x)
     found = presence(x, row.states[0], tag_of(x))
     shared = "".join(label for label in labels_x if label in labels_weight)
-    if labels_x.endswith(shared):
-        n, labels, step = summed(found, steps, len(shared)), STEP + shared, STEP
+    if labels_x.endswith(shared) and (steps == 1 or len(shared) < x.dim()):
+        step = next(letter for letter in ascii_letters if letter not in labels_x + labels_weight)
+        n, labels = summed(found, steps, len(shared)), step + shared
     else:
         n, labels, step, steps = found, labels_x, "", 1
     nonzero = counter.of_weight(weight, "nonzero", lambda: weight.ne(0).double())
@@ -83,7 +97,7 @@ def weigh(counter: Counter, operation: str, x: Tensor, weight: Tensor, labels_x:
         num_steps=steps,
         fanout=coincidences(n, torch.ones_like(nonzero), labels, labels_weight, step),
         pairs=coincidences(n, nonzero, labels, labels_weight, step),
-        nonzero=(n.sum(),),
+        nonzero=(n.sum(dtype=torch.float64),),
         sizes=(x.numel(),),
     )
     _enter(row, x, amounts)
@@ -96,6 +110,9 @@ def convolution(counter: Counter, call: FunctionCall) -> None:
     x, weight, bias, stride, padding, *more = call.given("input", "weight", "bias", "stride", "padding", *rest)
     given = dict(zip(rest, more, strict=True))
     groups, num_axes, result = given["groups"] or 1, weight.dim() - 2, call.result
+    dense = (x.numel() if is_transposed else result.numel()) * prod(weight.shape[1:])
+    if among_weights(counter, x, dense):
+        return
     if x.dim() == num_axes + 1:  # one sample without a batch axis
         x, result = like(x, x.unsqueeze(0)), result.unsqueeze(0)
     dilations = _each(given["dilation"], 1, num_axes)
@@ -114,9 +131,8 @@ def convolution(counter: Counter, call: FunctionCall) -> None:
     met_SCK = met(n_SCX, reach)
     behind_CK = counter.of_weight(weight, "fan-out", lambda: fan_out(weight, groups, transposed=is_transposed))
     width = weight.shape[1] if is_transposed else weight.shape[0] // groups
-    each = prod(weight.shape[1:])
     amounts = Amounts(
-        dense=(x.numel() if is_transposed else result.numel()) * each,
+        dense=dense,
         num_steps=steps,
         fanout=met_SCK.flatten(1).sum(1) * width,
         pairs=(met_SCK * behind_CK).flatten(1).sum(1),

@@ -35,12 +35,10 @@ class OperandState:
 
     @property
     def operand(self) -> Operand:
-        """What the operand holds."""
-        if self.known in ("scaled_spikes", "spike_counts"):
-            return self.known
+        """What the operand holds: spikes of any kind only if it never held anything else."""
         if self.is_binary:
-            return "spikes"
-        return "integers" if self.is_integer else "real"
+            return self.known or "spikes"
+        return "integers" if self.is_integer and self.known is None else "real"
 
 
 @dataclass
@@ -91,7 +89,10 @@ class RowBuilder:
         ]
 
     def row(self) -> Row:
-        """Return the finished row."""
+        """Return the finished row; a first layer whose input repeats does the same at each step, in whatever order they lie."""
+        repeats = self.is_first and self.repeats
+        if repeats:
+            self.totals = {name: _evenly(numbers) for name, numbers in self.totals.items()}
         return Row(
             path=self.path,
             operation=self.operation,
@@ -105,7 +106,7 @@ class RowBuilder:
             weights=self.weights,
             weights_nonzero=self.weights_nonzero,
             is_first=self.is_first,
-            repeats=self.is_first and self.repeats,
+            repeats=repeats,
             scale_folded=self.scale_folded,
         )
 
@@ -125,6 +126,11 @@ def _add(totals: list[int], numbers: Sequence[int], *, at: int | None) -> None:
             totals[step] += number
     else:
         totals[0] += sum(numbers)
+
+
+def _evenly(numbers: list[int]) -> list[int]:
+    each, rest = divmod(sum(numbers), len(numbers))
+    return numbers if rest else [each] * len(numbers)
 
 
 def _merged(before: list[int] | None, now: list[int]) -> list[int]:

@@ -6,7 +6,9 @@ import torch
 from binarised import binary, reference, sparse
 from spikingjelly.activation_based import ann2snn, functional, layer, neuron
 from torch import nn
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import avg_pool1d, avg_pool2d, max_pool2d
+
+from snncompress import CountError
 
 
 class Scaled(neuron.IFNode):
@@ -38,7 +40,7 @@ def chain(first, scale, *, folded, declared=True, between=()):
 @pytest.mark.parametrize(
     "between", [(), (nn.MaxPool2d(2),), (nn.AvgPool2d(2),), (nn.MaxPool2d(2), nn.AvgPool2d(2, padding=1))]
 )
-def test_a_scale_in_the_neuron_and_in_the_next_weights_count_alike(counted, scale, between):
+def test_a_scale_in_the_neuron_and_in_the_next_weights_count_alike(host, counted, scale, between):
     x_TB = torch.rand(3, 4, 2, 8, 8, generator=torch.Generator().manual_seed(5))
     emitting = counted(chain(Scaled, scale, folded=False, between=between), x_TB)
     folded = counted(chain(Scaled, scale, folded=True, between=between), x_TB)
@@ -50,6 +52,8 @@ def test_a_scale_in_the_neuron_and_in_the_next_weights_count_alike(counted, scal
     )
     assert [row.pairs for row in emitting.of("synapse")] == [row.pairs for row in folded.of("synapse")]
     assert [row.scale_folded for row in emitting.of("synapse")] == [False, True]
+    for name, model in host.catalogue["energy_models"].items():
+        assert sum(model().energy(emitting).values()) == sum(model().energy(folded).values()), name
 
 
 def test_an_undeclared_scale_stays_real(counted):
@@ -122,6 +126,90 @@ def test_changing_scaled_spikes_in_place_or_adding_to_them_forgets_the_scale(cou
 
     for change in (lambda x: x.add_(0.1), lambda x: x + x, lambda x: x.mul_(0.5), torch.sqrt):
         assert counted(Changed(change), 2 * binary(2, 3, 4)).of("synapse")[0].operands == ("real",)
+
+
+class Next(nn.Module):
+    """Layers behind a neuron that declares its scale."""
+
+    def __init__(self, function, scale=0.3, width=4):
+        super().__init__()
+        self.one, self.two = Scaled(torch.tensor(scale)), Scaled(torch.tensor(scale))
+        self.fc, self.function = nn.Linear(width, 4, bias=False), function
+
+    def forward(self, x_TB):
+        return self.function(self, x_TB)
+
+
+def overwritten(spikes):
+    spikes.data = spikes.data * 0.5
+    return spikes
+
+
+def in_numpy(spikes):
+    spikes.numpy()[...] *= 0.5
+    return spikes
+
+
+@pytest.mark.parametrize("change", [lambda x: (x.data.mul_(0.5), x)[1], overwritten, in_numpy])
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_spikes_changed_behind_the_back_of_torch_are_judged_by_their_values(counted, change, scale):
+    x_TB = binary(1, 3, 4)  # at the first step every neuron with an input of 1 fires
+    found = counted(Next(lambda self, x: self.fc(change(self.one(x))), scale), x_TB)
+    assert (found.synops, 3 * found.macs) == (0, 4 * x_TB.count_nonzero())
+
+
+def test_a_layer_that_gets_scaled_spikes_and_other_values_gets_real_ones(counted):
+    for function in (
+        lambda self, x: self.fc(self.fc(self.one(x))),
+        lambda self, x: self.fc(self.one(x)) + self.fc(x * 0.1),
+    ):
+        (row,) = counted(Next(function), 2 * binary(2, 3, 4)).of("synapse")
+        assert (row.operands, row.is_event_driven) == (("real",), False)
+
+
+def test_a_layer_that_gets_pooled_spikes_and_other_values_is_refused_by_name(counted):
+    def function(self, x):
+        pooled = avg_pool1d(self.one(x), 2).repeat(1, 1, 2)
+        return self.fc(self.fc(pooled))
+
+    with pytest.raises(
+        CountError, match=r"^fc \(Linear\) was given average-pooled spikes in one call and other values"
+    ):
+        counted(Next(function), 2 * binary(2, 3, 4))
+
+
+def test_joining_by_name_looks_at_every_part(counted):
+    x_TB = binary(1, 3, 4)  # at the first step every neuron with an input of 1 fires
+    (row,) = counted(
+        Next(lambda self, x: self.fc(torch.cat(tensors=[self.one(x), x * 0.1], dim=-1)), width=8), x_TB
+    ).of("synapse")
+    assert row.operands == ("real",)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_scaled_spikes_beside_a_layer_that_stays_silent_keep_their_scale(counted, batch_size):
+    x_TB = binary(1, 3, 4)  # at the first step every neuron with an input of 1 fires
+    module = Next(lambda self, x: self.fc(torch.cat([self.one(x), self.two(0 * x)], -1)), width=8)
+    found = counted(module, x_TB, batch_size=batch_size)
+    assert (3 * found.synops, found.macs) == (4 * x_TB.count_nonzero(), 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_pooled_spikes_in_low_precision_are_counted_exactly(counted, dtype):
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.neuron, self.fc = (
+                neuron.IFNode(v_threshold=0.5, v_reset=0.0, step_mode="m"),
+                nn.Linear(2, 3, bias=False),
+            )
+
+        def forward(self, x_TB):
+            pooled = nn.functional.adaptive_avg_pool2d(self.neuron(x_TB).flatten(0, 1).to(dtype), 1)
+            return nn.functional.linear(pooled.flatten(1), self.fc.weight.to(dtype)).float()[None]
+
+    x_TB = binary(1, 1, 2, 41, 43, rate=0.7)
+    assert counted(Pooled(), x_TB).synops == 3 * x_TB.count_nonzero()
 
 
 def test_sums_of_spikes_are_integers_though_some_sums_stay_below_two(counted):

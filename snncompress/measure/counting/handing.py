@@ -1,23 +1,18 @@
-"""What is known of a tensor while a network runs: that it depends on the input, and that it holds spikes.
-
-A tag is an attribute of the tensor, valid as long as the tensor is not changed in place (its version tells). Functions that
-only move values about hand it on; every other function's result has none, and is judged by its values.
-"""
+"""What a function hands on: functions that only move values about keep tags, pools and sums change them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from snncompress.counts import Operand
-from snncompress.measure.calls import FunctionCall, flat
-
-_TAG, _LIVE = "_snncompress_tag", "_snncompress_live"
+from snncompress.measure.counting.calls import FunctionCall, flat
+from snncompress.measure.counting.marks import enliven, fix, is_fixed, is_live
+from snncompress.measure.counting.tags import NOTHING, Tag, tag_of, tagged
 
 MOVES = frozenset(
     (
@@ -41,6 +36,13 @@ MOVES = frozenset(
 )
 """Functions whose results hold nothing but the values that they were given."""
 
+JOINS = frozenset(("stack", "cat", "concat", "concatenate", "hstack", "vstack"))
+_NUMBERS = frozenset(("arange", "linspace", "logspace", "eye", "tril_indices", "triu_indices"))
+"""Functions that make constants, never the state of a layer."""
+
+_OF_THE_FIRST = frozenset(("view_as", "reshape_as", "expand_as", "type_as", "to"))
+"""Functions whose second tensor gives a shape or a type, and no values."""
+
 MAX_POOLS = frozenset(f"{kind}max_pool{axes}d" for kind in ("", "adaptive_") for axes in (1, 2, 3))
 AVERAGE_POOLS = frozenset(f"avg_pool{axes}d" for axes in (1, 2, 3))
 ADAPTIVE_POOLS = frozenset(f"adaptive_avg_pool{axes}d" for axes in (1, 2, 3))
@@ -49,66 +51,16 @@ _SIGNATURE = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_i
 """Arguments of the average pools."""
 
 
-@dataclass(frozen=True)
-class Tag:
-    """Say what a tensor holds.
-
-    Attributes:
-        operand: what its entries are; None where only ``is_input`` is known.
-        events: how many spikes each entry stands for, of the tensor's shape, for ``spike_counts``.
-        is_positive: whether spikes are 0 and 1 in float32, so that the tensor itself says how many there are.
-        is_input: whether it is the network's own input, moved about at most.
-        version: the tensor's version when it was tagged.
-    """
-
-    operand: Operand | None = None
-    events: Tensor | None = None
-    is_positive: bool = False
-    is_input: bool = False
-    version: int = 0
-
-
-NOTHING = Tag()
-
-
-def tagged(x: Tensor, tag: Tag) -> Tensor:
-    """Attach a tag to a tensor and return the tensor."""
-    setattr(x, _TAG, replace(tag, version=x._version))  # noqa: SLF001 - torch offers the version nowhere else
-    return x
-
-
-def tag_of(x: Tensor) -> Tag:
-    """Return the tag of a tensor, or an empty one."""
-    tag: Tag | None = getattr(x, _TAG, None)
-    return tag if tag is not None and tag.version == x._version else NOTHING  # noqa: SLF001 - see above
-
-
-def is_live(x: Tensor) -> bool:
-    """Tell whether a tensor depends on the network's input; parameters, buffers and what follows from them alone do not."""
-    return hasattr(x, _LIVE)
-
-
-def enliven(value: Any) -> None:
-    """Mark every tensor in a value as depending on the network's input."""
-    for item in flat(value):
-        if isinstance(item, Tensor):
-            setattr(item, _LIVE, True)
-
-
-def like(old: Tensor, new: Tensor) -> Tensor:
-    """Return a rearranged view with what is known of the tensor that it shows; counts of events are not rearranged."""
-    if is_live(old):
-        enliven(new)
-    tag = tag_of(old)
-    return new if tag.events is not None else tagged(new, tag)
-
-
 def hand_on(call: FunctionCall) -> None:
     """Mark the result of a function as live where an argument is, and tag it where the arguments' tags say what it holds."""
-    tensors = call.tensors
+    tensors = _sources(call)
     if not any(is_live(value) for value in tensors):
+        are_fixed = any(map(is_fixed, tensors)) and all(is_fixed(value) or not value.dim() for value in tensors)
+        if are_fixed or call.name in _NUMBERS:
+            fix(call.result)
         return
     enliven(call.result)
+    enliven(_written(call))
     tags = [tag_of(value) for value in tensors]
     if all(tag is NOTHING for tag in tags):
         return
@@ -123,19 +75,26 @@ def hand_on(call: FunctionCall) -> None:
         tagged(call.result, Tag("integers"))
 
 
-def spikes_in(x: Tensor, scale: Tensor | float | None) -> Tag:
-    """Return the tag of what a neuron has put out, by its values and the scale that it declares."""
-    nonzero = x.ne(0)
-    if torch.equal(nonzero, x.eq(1)):
-        return Tag("spikes", is_positive=x.dtype is torch.float32)
-    size = x.abs()
-    if torch.equal(nonzero, size.eq(1)):
-        return Tag("spikes")
-    if scale is not None:
-        expected = torch.as_tensor(scale, dtype=x.dtype, device=x.device).abs()
-        if torch.equal(nonzero, size.eq(expected) & nonzero):
-            return Tag("scaled_spikes")
-    return NOTHING
+def _sources(call: FunctionCall) -> list[Tensor]:
+    """Return the tensors whose values are in the result; a fixed tensor that lends its type alone is none."""
+    if call.name in _OF_THE_FIRST:
+        return call.tensors[:1]
+    if call.name == "new_tensor":
+        return call.tensors[1:]
+    if call.name.startswith("new_") or call.name.endswith("_like"):
+        return [value for value in call.tensors if is_live(value)]
+    return call.tensors
+
+
+def _written(call: FunctionCall) -> list[Tensor]:
+    """Return the tensors that a function has changed: what it wrote to, and the tensor that this is a view of."""
+    is_in_place = call.name.endswith("_") and not call.name.endswith("__")
+    if call.name == "__setitem__" or is_in_place or (call.name.startswith("__i") and call.name != "__iter__"):
+        written = call.tensors[:1] if call.name == "__setitem__" else [call.result]
+    else:
+        written = [call.named.get("out")]
+    found = [value for value in flat(written) if isinstance(value, Tensor)]
+    return [*found, *(value._base for value in found if value._is_view() and value._base is not None)]  # noqa: SLF001 - torch offers it nowhere else
 
 
 def _adds_whole_numbers(call: FunctionCall, tags: Sequence[Tag]) -> bool:
@@ -144,12 +103,14 @@ def _adds_whole_numbers(call: FunctionCall, tags: Sequence[Tag]) -> bool:
 
 
 def _moved(call: FunctionCall, tags: Sequence[Tag]) -> None:
-    is_joined = isinstance(call.arguments[0], (list, tuple)) if call.arguments else False
+    is_joined = call.name in JOINS
     sources = tags if is_joined else tags[:1]
     operands = {tag.operand for tag in sources}
     if len(operands) > 1:
         if operands == {"spikes", "integers"}:
             _tag_all(call.result, Tag("integers"))
+        if operands == {"spikes", "scaled_spikes"}:  # a layer with a scale may stay silent, or its scale be 1
+            _tag_all(call.result, Tag("scaled_spikes"))
         return
     tag = replace(
         sources[0],
@@ -160,7 +121,8 @@ def _moved(call: FunctionCall, tags: Sequence[Tag]) -> None:
         _tag_all(call.result, tag)
         return
     events = [source.events for source in sources]
-    moved = call.function(events if is_joined else events[0], *call.arguments[1:], **call.named)
+    named = {key: value for key, value in call.named.items() if key not in ("tensors", "input")}
+    moved = call.function(events if is_joined else events[0], *call.arguments[1:], **named)
     for value, event in zip(flat(call.result), flat(moved), strict=True):
         tagged(value, replace(tag, events=event))
 
@@ -177,10 +139,10 @@ def _pooled(call: FunctionCall, tag: Tag) -> None:
     window = _window(call, x)
     if window is None:
         return
-    events = tag.events if tag.events is not None else x.ne(0).to(x.dtype)
+    events = tag.events if tag.events is not None else x.ne(0).to(torch.float32)
     rest = {key: value for key, value in call.named.items() if key != "input"}
     pooled = call.function(events, *call.arguments[1:], **rest)
-    tagged(call.result, Tag("spike_counts", events=(pooled * window).round()))
+    tagged(call.result, Tag("spike_counts", events=(pooled * window).round().double()))
 
 
 def _window(call: FunctionCall, x: Tensor) -> int | None:

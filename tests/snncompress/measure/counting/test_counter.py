@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 from torch.nn.functional import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, scaled_dot_product_attention
-from torch.nn.utils import parametrize, prune
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from snncompress import CountError, StateError
 
@@ -132,7 +132,7 @@ def test_one_spike_before_a_convolution_of_two_channels(counted, settings_of, at
 def test_any_convolution_counts_what_a_binarised_rerun_counts(
     axes, groups, stride, padding, dilation, kernel, size, transposed
 ):
-    from snncompress.measure.arithmetic import fan_out, met, summed, taps
+    from snncompress.measure.counting.arithmetic import fan_out, met, summed, taps
 
     function = {(1, False): conv1d, (2, False): conv2d, (3, False): conv3d}.get((axes, transposed))
     if transposed:
@@ -178,6 +178,21 @@ def test_a_functional_convolution_step_by_step(counted, settings_of):
     assert row.operation == "conv2d(weights.0)"
 
 
+def filled(x):
+    """Copy x into a tensor made beforehand, as loops over time do."""
+    copy = torch.zeros(x.shape)
+    for index, one in enumerate(x):
+        copy[index] = one
+    return copy
+
+
+def filled_by_parts(x):
+    copy = torch.zeros(x.shape)
+    for index, one in enumerate(x):
+        copy[index].copy_(one)
+    return copy
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -188,8 +203,36 @@ def test_a_functional_convolution_step_by_step(counted, settings_of):
         lambda x, w: (x.unsqueeze(2) * w).sum(3),
         lambda x, w: torch.bmm(x, w.T.expand(len(x), -1, -1)),
         lambda x, w: torch.stack([torch.mm(one, w.t()) for one in x]),
+        lambda x, w: torch.mm(x.flatten(0, 1), w.T, out=x.new_empty(24, 5)),
+        lambda x, w: torch.mm(mat2=w.T, input=x.flatten(0, 1)),
+        lambda x, w: torch.stack([nn.functional.linear(one, w) for one in x.flatten(0, 1)]),
+        lambda x, w: torch.stack([w @ one for one in x.flatten(0, 1)]),
+        lambda x, w: torch.einsum("bnT,oT->bno", x, w),
+        lambda x, w: torch.einsum("bni,oi", x, w),
+        lambda x, w: x @ w.type_as(x).T,
+        lambda x, w: x @ (w * x.new_tensor([1.0] * 6)).T,
+        lambda x, w: x @ w[None].expand_as(x[:5, 0, :].expand(1, 5, 6)).mT,
+        lambda x, w: filled(x) @ w.T,
+        lambda x, w: filled_by_parts(x) @ w.T,
+        lambda x, w: torch.from_numpy(x.numpy()) @ w.T,
     ],
-    ids=["linear", "operator", "matmul", "einsum", "product", "bmm", "mm"],
+    ids=[
+        *(
+            "linear",
+            "operator",
+            "matmul",
+            "einsum",
+            "product",
+            "bmm",
+            "mm",
+            "out",
+            "named",
+            "vectors",
+            "mv",
+            "einsum T",
+        ),
+        *("einsum implicit", "type_as", "new_tensor", "expand_as", "filled", "filled by parts", "numpy"),
+    ],
 )
 def test_one_product_of_weights_however_it_is_written(counted, function):
     weight, x_TB = sparse(5, 6), binary(3, 2, 4, 6)
@@ -295,6 +338,118 @@ def test_biases_norms_neurons_pools_and_softmax_stand_apart(counted):
     assert found.dense_ops == 2 * (2 * 16 * 9 + 24)
 
 
+@pytest.mark.parametrize("shape", [(4, 6), (1, 4, 6), (1, 1, 4, 6), (3, 1, 4, 6)])
+def test_weights_for_each_position(counted, shape):
+    weight, x_TB = sparse(*shape), binary(3, 2, 4, 6)
+
+    class Positions(Over):
+        def forward(self, x_TB):
+            return self.function(x_TB, *self.weights).flatten(2)
+
+    (row,) = counted(Positions(lambda x, w: x * w, weight), x_TB).of("synapse")
+    assert (sum(row.fanout), sum(row.pairs)) == (x_TB.count_nonzero(), (x_TB * weight).count_nonzero())
+    assert (sum(row.dense), row.weights) == (3 * 2 * 24, weight.numel())
+
+
+def test_a_product_in_place_counts_what_was_there_before(counted):
+    x_TB, weight = binary(3, 2, 4, 6), sparse(4, 6)
+    for change in (lambda x, w: x.clone().mul_(w), lambda x, w: x.clone().__imul__(w), lambda x, w: x * w):
+        (row,) = counted(Over(change, weight), x_TB).of("synapse")
+        assert (row.operands, row.nonzero) == (("spikes",), (x_TB.count_nonzero(),))
+        assert sum(row.pairs) == (x_TB * weight).count_nonzero()
+
+
+def test_addcmul_multiplies_its_last_two(counted):
+    x_TB = binary(2, 3, 4)
+    found = counted(Over(lambda x: torch.addcmul(torch.ones_like(x), x, x)), x_TB)
+    assert 3 * found.attention_ops == x_TB.count_nonzero()
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_a_gate_for_each_sample_counts_in_batches_of_one_too(counted, batch_size):
+    x_B = binary(3, 6)
+    module = Gated()
+    found = counted(module, x_B, "none", batch_size=batch_size)
+    assert (3 * found.attention_ops, found.dense_ops) == (x_B.count_nonzero(), 6 + 6)  # a sigmoid is never zero
+
+
+class Gated(nn.Linear):
+    def __init__(self):
+        super().__init__(6, 1)
+
+    def forward(self, x):
+        return x * super().forward(x).sigmoid()
+
+
+class Biased(nn.Module):
+    """A layer, and a bias for its outputs that a network of its own makes of weights or of constants, in each forward."""
+
+    def __init__(self, positions):
+        super().__init__()
+        self.fc, self.inner, self.positions = nn.Linear(4, 3, bias=False), nn.Linear(2, 3), positions
+        self.register_buffer("table", torch.rand(3, 2))
+
+    def forward(self, x):
+        inner = self.inner(self.positions(self)).relu()
+        return self.fc(x) + inner.mean(0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+@pytest.mark.parametrize(
+    "positions", [lambda module: module.table, lambda _: torch.stack([torch.arange(3.0), torch.arange(3.0).sin()], 1)]
+)
+def test_what_follows_from_weights_alone_is_not_counted(counted, batch_size, positions):
+    found = counted(Biased(positions), binary(3, 4), "none", batch_size=batch_size)
+    assert found.dense_ops == 12
+    assert {row.path for row in found.rows} == {"fc"}
+
+
+def test_the_first_state_of_a_loop_is_counted_however_it_is_written(counted):
+    class Loop(nn.Module):
+        def __init__(self, recur):
+            super().__init__()
+            self.weight, self.recur = nn.Parameter(sparse(4, 4)), recur
+            self.neuron = neuron.IFNode()
+
+        def forward(self, x_TB):
+            state, outputs = torch.zeros(x_TB.shape[1:]), []
+            for x in x_TB:
+                state = (x + self.recur(state, self.weight)).tanh()
+                outputs.append(state)
+            return torch.stack(outputs)
+
+    for recur in (nn.functional.linear, lambda x, w: x @ w.T, lambda x, w: torch.einsum("bi,oi->bo", x, w)):
+        found = counted(Loop(recur), binary(3, 2, 4), "inside")
+        assert found.dense_ops == 3 * 16
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (3, 9001, 3)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_spikes_in_any_precision_are_counted_exactly(counted, shape, dtype):
+    class Cast(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.neuron, self.fc = (
+                neuron.IFNode(v_threshold=0.5, v_reset=0.0),
+                nn.Linear(width, 3, bias=False).to(dtype),
+            )
+
+        def forward(self, x):
+            return self.fc(self.neuron(x).to(dtype)).float()
+
+    x = binary(2, *shape[-2:], rate=0.8)
+    found = counted(Cast(shape[-1]), x, "per_step", batch_size=10_000)
+    assert sum(map(sum, (row.pairs for row in found.of("synapse")))) == 3 * x.count_nonzero()
+
+
+def test_sums_longer_than_float32_can_hold_are_exact():
+    from snncompress.measure.counting.arithmetic import coincidences, summed
+
+    ones = torch.ones(1, 1).expand(2**24 + 3, 1)
+    assert summed(ones, 1, 1) == 2**24 + 3
+    assert coincidences(ones, torch.ones(1, 1), "ai", "oi") == 2**24 + 3
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_counts_do_not_depend_on_the_batches(counted, batch_size):
     x_TB = torch.cat([binary(2, 3, 4), 2 * binary(2, 2, 4)], dim=1)  # the last samples hold twos: integers for all
@@ -339,6 +494,12 @@ def test_pruning_hooks_and_parametrisations_are_counted_with_the_weights_in_use(
         assert (2 * found.synops, 2 * found.synops_fanout, found.attention_ops) == (2, 9, 0)
 
 
+@pytest.mark.parametrize("normed", [parametrizations.weight_norm, parametrizations.spectral_norm])
+def test_a_norm_of_weights_is_no_operation_of_the_network(counted, normed):
+    found = counted(normed(nn.Linear(4, 3, bias=False)), torch.tensor(X["binary"]), "none")
+    assert (2 * found.synops, found.dense_ops, found.attention_ops) == (9, 12, 0)
+
+
 def test_a_quantised_layer_is_refused_by_name(counted):
     with pytest.warns(UserWarning, match="quantize_per_tensor"):
         quantised = torch.ao.nn.quantized.dynamic.Linear(4, 3)
@@ -372,6 +533,22 @@ def test_a_product_without_a_rule_is_refused_by_name(counted, module, match):
 
     with pytest.raises(CountError, match=match):
         counted(First(module), torch.tensor(X["binary"]), "none")
+
+
+def test_a_diagonal_in_einsum_is_refused_by_name(counted):
+    with pytest.raises(CountError, match=r"^the root \(Over\) calls einsum\('bii,oi->bo'\), which takes a diagonal"):
+        counted(Over(lambda x, w: torch.einsum("bii,oi->bo", x, w), sparse(3, 4)), binary(2, 3, 4, 4))
+
+
+def test_two_tensors_of_unknown_origin_are_refused_by_name(counted):
+    def product(x):
+        outside = torch.from_numpy(x.numpy())
+        return outside @ outside.mT
+
+    with pytest.raises(
+        CountError, match=r"^the root \(Over\) multiplies two tensors of which the counter has not seen"
+    ):
+        counted(Over(product), binary(2, 3, 4, 4))
 
 
 class Product(torch.autograd.Function):
@@ -415,6 +592,15 @@ class Unused(nn.Module):
 
     def forward(self, x):
         return x.new_tensor(x.numpy() @ self.weight.detach().numpy().T)
+
+
+def test_a_transform_whose_products_no_rule_counts_is_refused(counted):
+    class Mixing(nn.Module):
+        def forward(self, x):
+            return torch.fft.fft(x, dim=1).real
+
+    with pytest.raises(CountError, match=r"^0 \(Mixing\) calls 'fft_fft', which no rule counts"):
+        counted(nn.Sequential(Mixing()), torch.tensor(X["binary"]), "none")
 
 
 def test_a_live_layer_that_counted_nothing_is_found(counted):
@@ -482,3 +668,34 @@ def test_counting_leaves_no_hook_and_the_same_output(network_of, counted):
     counted(module, HAND_INPUT)
     assert torch.equal(module(HAND_INPUT), before)
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+class Remembering(nn.Module):
+    """Keep the last input in a buffer, and weights of its own in another type's clothes."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("last", torch.zeros(3, 4))
+        self.fc = nn.Linear(4, 2, bias=False)
+
+    def forward(self, x):
+        self.last.zero_().add_(x)
+        return self.last @ self.fc.weight.type_as(x).T
+
+
+def test_counting_leaves_nothing_on_tensors(counted):
+    module, x = Remembering(), binary(3, 4)
+    assert 3 * counted(module, x, "none").synops == 2 * x.count_nonzero()
+    assert [vars(value) for value in (*module.parameters(), *module.buffers(), x)] == [{}] * 3
+
+
+def test_memory_does_not_grow_with_batches(network_of):
+    from snncompress.measure.counting.counter import Counter
+
+    network = network_of(Over(lambda x, w: x @ w.T, sparse(3, 4)))
+    counter, sizes = Counter(network), []
+    for _ in range(3):
+        with counter.counting(binary(2, 5, 4), repeats=False), torch.no_grad():
+            network.forward(binary(2, 5, 4))
+        sizes.append(len(counter._of_weights))
+    assert sizes[0] == sizes[-1]

@@ -20,11 +20,13 @@ from torch.overrides import TorchFunctionMode
 
 from snncompress.counts import Kind, OperationCounts
 from snncompress.errors import CountError
-from snncompress.measure.calls import FunctionCall
-from snncompress.measure.rows import OperandState, RowBuilder
-from snncompress.measure.rules import Rule, refuse, rule_of
-from snncompress.measure.tags import Tag, enliven, hand_on, spikes_in, tagged
-from snncompress.measure.weighted import count_elements
+from snncompress.measure.counting.calls import FunctionCall
+from snncompress.measure.counting.handing import hand_on
+from snncompress.measure.counting.marks import enliven, fix, forget, is_fixed, is_live, untag, version_of
+from snncompress.measure.counting.rows import OperandState, RowBuilder
+from snncompress.measure.counting.rules import Rule, refuse, rule_of
+from snncompress.measure.counting.tags import Tag, spikes_in, tag_of, tagged
+from snncompress.measure.counting.weighted import count_elements
 from snncompress.network.owners import backends_in_use
 
 if TYPE_CHECKING:
@@ -36,6 +38,11 @@ _LOOKING = frozenset(
     ("dim", "size", "numel", "ndimension", "is_contiguous", "stride", "storage_offset", "element_size", "__len__")
 )
 """Functions that look at no value; they are called often."""
+
+_PRODUCTS_IN_PLACE = frozenset(("mul_", "multiply_", "__imul__"))
+
+_UNTRACKED = frozenset(("data", "__set__", "numpy", "__array__"))
+"""Functions behind which a tensor can change without a new version: it is judged by its values from there on."""
 
 
 class Counter(TorchFunctionMode):
@@ -49,6 +56,7 @@ class Counter(TorchFunctionMode):
         self.stack: list[str] = []
         self.ran: set[str] = set()
         self.batch = 0
+        self.size = 0
         self.touched: set[int] = set()
         self.is_counting = False
         self.among_weights: Tally[str] = Tally()
@@ -80,6 +88,8 @@ class Counter(TorchFunctionMode):
 
     def num_steps(self, x: Tensor) -> int:
         """Return T where the first axis of x holds the steps, slowest, and 1 where x holds one step or no time."""
+        if self.network.time.input == "static" and x.numel() == self.size and tag_of(x).is_input:
+            return 1  # the image itself: as many samples as steps are no steps
         return steps_in(x, self.network.time, self.batch)
 
     def name_of(self, weight: Tensor) -> str:
@@ -87,10 +97,12 @@ class Counter(TorchFunctionMode):
         return self._names.get(id(weight), "")
 
     def of_weight(self, weight: Tensor, what: str, work: Callable[[], T]) -> T:
-        """Return what ``work`` says of a weight; remembered while the weight does not change."""
-        version = -1 if weight.is_inference() else weight._version  # noqa: SLF001 - torch offers it nowhere else
+        """Return what ``work`` says of a weight; remembered for a parameter while it does not change."""
+        version = version_of(weight)
+        if version < 0 or not self.name_of(weight):  # a tensor computed anew for each call
+            return work()
         kept = self._of_weights.get((id(weight), what))
-        if kept is None or kept[0] is not weight or kept[1] != version or version < 0:
+        if kept is None or kept[0] is not weight or kept[1] != version:
             kept = self._of_weights[id(weight), what] = (weight, version, work())
         found: T = kept[2]
         return found
@@ -127,10 +139,17 @@ class Counter(TorchFunctionMode):
         rule = rule_of(name)
         if rule is refuse:
             refuse(self, FunctionCall(name, func, args, named))
+        given = args
+        if name in _PRODUCTS_IN_PLACE:  # what it held is gone afterwards
+            given = (tagged(args[0].clone(), tag_of(args[0])), *args[1:])
+            enliven(given[:1] if is_live(args[0]) else ())
+            fix(given[:1] if is_fixed(args[0]) else ())
         result = func(*args, **named)
         if name == "__get__" and not isinstance(result, Tensor):  # x.shape, x.device; but x.T is a tensor
             return result
-        called = FunctionCall("view" if name == "__get__" else name, func, args, named, result)
+        if name == "__get__":
+            name = "data" if getattr(func.__self__, "__name__", "") == "data" else "view"
+        called = FunctionCall(name, func, given, named, result)
         if name == "__iter__":
             parts = tuple(result)
             called = FunctionCall("unbind", torch.unbind, args, named, parts)
@@ -147,6 +166,8 @@ class Counter(TorchFunctionMode):
                 self.touched |= {place for value in call.tensors if (place := _place(value)) in self._places}
             if rule is not None:
                 rule(self, call)
+            if call.name in _UNTRACKED:
+                untag(call.tensors[:1])
             hand_on(call)
         finally:
             self.is_counting = False
@@ -155,12 +176,14 @@ class Counter(TorchFunctionMode):
     def counting(self, x: Tensor, *, repeats: bool) -> Iterator[None]:
         """Count one forward pass over a batch x_T... (or x_B... where the network's input is static)."""
         is_static = self.network.time.input == "static"
-        self.batch = x.shape[0] if is_static else x.shape[1]
+        self.batch, self.size = x.shape[0 if is_static else 1], x.numel()
         with ExitStack() as stack:
             stack.enter_context(torch.compiler.set_stance("force_eager"))  # compiled code shows no functions
             for path, module in self.network.module.named_modules():
                 stack.callback(module.register_forward_pre_hook(self._enter(path)).remove)
                 stack.callback(module.register_forward_hook(self._leave(path), always_call=True).remove)
+            stack.callback(lambda: forget([x, *self._fixed(), *self._kept()]))
+            fix(self._fixed())
             with self:
                 yield
         self.samples += self.batch
@@ -173,11 +196,25 @@ class Counter(TorchFunctionMode):
         """Return what has been counted.
 
         Raises:
-            CountError: if a layer that holds weights ran, and none of its operations was counted.
+            CountError: if a layer that holds weights ran, and none of its operations was counted, or if one was given
+                average-pooled spikes and something else.
         """
         self._require_live_layers()
+        self._require_one_count()
         rows = tuple(row.row() for row in self.rows.values())
         return OperationCounts(samples=self.samples, timesteps=self.network.time.T, rows=rows)
+
+    def _fixed(self) -> list[Tensor]:
+        """Return parameters and buffers; the state of neurons is not among them."""
+        modules = [part for path, part in self.network.module.named_modules() if path not in self._owned]
+        return [
+            *self.network.module.parameters(),
+            *(value for part in modules for value in part.buffers(recurse=False)),
+        ]
+
+    def _kept(self) -> list[Any]:
+        """Return what modules keep as attributes, tensors among it."""
+        return [value for part in self.network.module.modules() for value in vars(part).values()]
 
     def _enter(self, path: str) -> Any:
         def enter(_: nn.Module, arguments: Any) -> None:
@@ -217,6 +254,15 @@ class Counter(TorchFunctionMode):
                 "write it over the whole batch"
             )
 
+    def _require_one_count(self) -> None:
+        for row in self.rows.values():
+            if any(state.known == "spike_counts" and not state.is_binary for state in row.states):
+                kind = type(self.network.module.get_submodule(row.path)).__name__
+                raise CountError(
+                    f"{row.path or 'the root'} ({kind}) was given average-pooled spikes in one call and other values in "
+                    f"another, and counts of {row.operation!r} cannot say both; give each its own module"
+                )
+
     def _require_live_layers(self) -> None:
         for name, value in self.network.module.named_parameters():
             path = name.rpartition(".")[0]
@@ -230,9 +276,9 @@ class Counter(TorchFunctionMode):
 
 def steps_in(x: Tensor, time: Time, batch: int) -> int:
     """Return T where the first axis of x holds the steps, slowest, and 1 where x holds one step or no time."""
-    if time.T == 1 or time.runner == "per_step" or x.dim() == 0 or not x.shape[0]:
+    if time.T == 1 or time.runner == "per_step" or x.dim() < 2 or not x.shape[0]:  # noqa: PLR2004 - a vector is one sample
         return 1
-    leads = x.dim() > 1 and x.shape[0] == time.T and x.shape[1] == batch
+    leads = x.shape[0] == time.T and x.shape[1] == batch
     return time.T if leads or x.shape[0] % (time.T * batch) == 0 else 1
 
 

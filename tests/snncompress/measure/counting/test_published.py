@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from snncompress import Host, Inputs
-from snncompress.measure.counter import Counter
+from snncompress.measure.counting.counter import Counter
 from snncompress.network import open_architecture
 
 T, D, BLOCKS, TOKENS = 4, 384, 4, 64

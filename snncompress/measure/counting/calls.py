@@ -31,8 +31,9 @@ class FunctionCall:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """Every tensor among the arguments."""
-        return [value for value in self.values if isinstance(value, Tensor)]
+        """Every tensor among the arguments, except those that only take the result."""
+        given = [*self.arguments, *(value for name, value in self.named.items() if name != "out")]
+        return [value for value in flat(given) if isinstance(value, Tensor)]
 
 
 def flat(value: Any) -> Iterator[Any]:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from snncompress.errors import CountError
-from snncompress.measure.rules import multiplies
+from snncompress.measure.counting.rules import multiplies
 
 if TYPE_CHECKING:
-    from snncompress.measure.counter import Counter
+    from snncompress.measure.counting.counter import Counter
 
 
 class Audit(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves its modes untyped

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from snncompress.counts import Kind
 from snncompress.errors import CountError
-from snncompress.measure.calls import FunctionCall
-from snncompress.measure.products import attention, einsum, matmul, multiply
-from snncompress.measure.tags import ADAPTIVE_POOLS, AVERAGE_POOLS, MAX_POOLS
-from snncompress.measure.weighted import cell, convolution, count_elements, linear
+from snncompress.measure.counting.calls import FunctionCall
+from snncompress.measure.counting.handing import ADAPTIVE_POOLS, AVERAGE_POOLS, MAX_POOLS
+from snncompress.measure.counting.marks import is_fixed
+from snncompress.measure.counting.products import attention, einsum, matmul, multiply
+from snncompress.measure.counting.weighted import cell, convolution, count_elements, linear
 
 if TYPE_CHECKING:
-    from snncompress.measure.counter import Counter
+    from snncompress.measure.counting.counter import Counter
 
 Rule = Callable[["Counter", FunctionCall], None]
 
@@ -51,7 +52,7 @@ _SOUNDS = frozenset(
             "conv",
             "convolution",
         ),
-        *("conv1d", "conv2d", "conv3d", "attention", "rnn", "lstm", "gru", "cell"),
+        *("conv1d", "conv2d", "conv3d", "attention", "rnn", "lstm", "gru", "cell", "fft", "stft", "istft"),
     )
 )
 
@@ -78,7 +79,8 @@ def refuse(counter: Counter, call: FunctionCall) -> None:
 
 def _elements(kind: Kind) -> Rule:
     def rule(counter: Counter, call: FunctionCall) -> None:
-        if not counter.is_inside_state and isinstance(call.result, Tensor):
+        is_live = any(not is_fixed(x) for x in call.tensors[:1])
+        if is_live and not counter.is_inside_state and isinstance(call.result, Tensor):
             count_elements(counter, call.name, kind, call.result)
 
     return rule
@@ -99,10 +101,10 @@ _RULES: dict[str, Any] = {
     **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), cell),
     **dict.fromkeys(_CONVOLUTIONS, convolution),
     **dict.fromkeys(
-        ("matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "mv", "dot", "baddbmm", "addmm", "addmv"), matmul
+        ("matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "mv", "dot", "vdot", "baddbmm", "addmm", "addmv"), matmul
     ),
     "einsum": einsum,
     "scaled_dot_product_attention": attention,
-    **dict.fromkeys(("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__"), multiply),
+    **dict.fromkeys(("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__", "addcmul"), multiply),
     **{name: _elements(kind) for kind, names in _KINDS.items() for name in names},
 }

@@ -2,8 +2,8 @@
 
 A product of an activation and a weight happens where both are not zero. Which activations meet which weights follows from
 shapes alone, so it is enough to know how often each position is not zero: samples are summed away first (exactly: a sum
-of ones over fewer than 2**24 samples is a whole number of float32), and what remains is small. Nothing is kept per sample,
-and no second convolution is run.
+of ones over fewer than 2**24 entries is a whole number of float32, and longer sums are taken in float64), and what remains
+is small. Nothing is kept per sample, and no second convolution is run.
 
 Shapes: S steps (T, or 1 where a call holds one step), M everything summed away, C channels, K taps of a kernel.
 """
@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 _LETTERS = "abcdefgh"
+_EXACT = 2**24
+"""From here on float32 does not hold every whole number."""
 
 
 def summed(x: Tensor, num_steps: int, kept: int) -> Tensor:
     """Sum x, steps slowest in its first axis, over all but the steps and the last ``kept`` axes; [S, ...] in float64."""
     shape = x.shape[x.dim() - kept :]
-    return x.reshape(num_steps, -1, *shape).sum(1).double()
+    return _exact_sum(x.reshape(num_steps, -1, *shape), [1])
 
 
 def taps(size: int, out: int, kernel: int, *, stride: int, padding: int, dilation: int, transposed: bool) -> Tensor:
@@ -67,7 +69,12 @@ def coincidences(a: Tensor, b: Tensor, labels_a: str, labels_b: str, step: str =
 
 def _reduced(x: Tensor, labels: str, kept: str) -> tuple[Tensor, str]:
     alone = [axis for axis, label in enumerate(labels) if label not in kept]
-    return (x.sum(alone) if alone else x).double(), "".join(label for label in labels if label in kept)
+    return (_exact_sum(x, alone) if alone else x.double()), "".join(label for label in labels if label in kept)
+
+
+def _exact_sum(x: Tensor, axes: Sequence[int]) -> Tensor:
+    entries = prod(x.shape[axis] for axis in axes)
+    return x.sum(list(axes), dtype=torch.float64 if entries >= _EXACT else None).double()
 
 
 def dense_products(shape_a: Sequence[int], shape_b: Sequence[int], labels_a: str, labels_b: str) -> int:
