@@ -40,13 +40,25 @@ def _plain_work(row: Row, zero_weights: ZeroWeights) -> Work:
     return synapse_work(row, is_accumulated=row.is_event_driven, zero_weights=zero_weights)
 
 
-class Compute45nm(Settings):
-    """Take 0.9 pJ for each accumulate and 4.6 pJ for each multiply-accumulate; compute only."""
+class _Priced45nm(Settings):
+    """Price accumulates and multiply-accumulates; a convention says by ``_work`` which of them a row is."""
 
-    use: Literal["45nm"] = "45nm"
     ac_pj: Picojoules = Field(0.9, description=_AC)
     mac_pj: Picojoules = Field(4.6, description=_MAC)
     zero_weights: ZeroWeights = Field("skipped", description=_ZERO_WEIGHTS)
+
+    def energy(self, counts: OperationCounts) -> Mapping[str, float]:
+        """Return the parts of the energy of one sample, in mJ."""
+        return in_mj(counts, self._work, ac_pj=self.ac_pj, mac_pj=self.mac_pj)
+
+    def _work(self, row: Row) -> Work:
+        return _plain_work(row, self.zero_weights)
+
+
+class Compute45nm(_Priced45nm):
+    """Take 0.9 pJ for each accumulate and 4.6 pJ for each multiply-accumulate; compute only."""
+
+    use: Literal["45nm"] = "45nm"
 
     source: ClassVar[str] = _HOROWITZ
     scope: ClassVar[str] = (
@@ -54,13 +66,8 @@ class Compute45nm(Settings):
         f"is a MAC; {_LEFT_OUT}"
     )
 
-    def energy(self, counts: OperationCounts) -> Mapping[str, float]:
-        """Return the parts of the energy of one sample, in mJ."""
-        work_of = partial(_plain_work, zero_weights=self.zero_weights)
-        return in_mj(counts, work_of, ac_pj=self.ac_pj, mac_pj=self.mac_pj)
 
-
-class Memory45nm(Settings):
+class Memory45nm(_Priced45nm):
     """Add to `45nm` the bytes that move: 24.96 pJ for each byte of a weight, a bias or a neuron's state.
 
     A weight is read whenever a spike (or another input that is not zero) meets it, a bias once for each output, and
@@ -69,11 +76,8 @@ class Memory45nm(Settings):
     """
 
     use: Literal["45nm_memory"] = "45nm_memory"
-    ac_pj: Picojoules = Field(0.9, description=_AC)
-    mac_pj: Picojoules = Field(4.6, description=_MAC)
     byte_pj: Picojoules = Field(24.96, description="Energy of one byte read or written, in pJ.")
     bytes_per_value: int = Field(4, ge=1, description="Bytes of a weight, a bias or a state.")
-    zero_weights: ZeroWeights = Field("skipped", description=_ZERO_WEIGHTS)
 
     source: ClassVar[str] = (
         f"{_HOROWITZ}; 24.96 pJ a byte (3.12 pJ a bit) and the accesses that count: SpikingJelly 2.0, SimpleEnergyProfiler"
@@ -85,9 +89,7 @@ class Memory45nm(Settings):
 
     def energy(self, counts: OperationCounts) -> Mapping[str, float]:
         """Return the parts of the energy of one sample, in mJ."""
-        compute = in_mj(
-            counts, partial(_plain_work, zero_weights=self.zero_weights), ac_pj=self.ac_pj, mac_pj=self.mac_pj
-        )
+        compute = dict(super().energy(counts))
         value_pj = self.byte_pj * self.bytes_per_value
         return compute | {name: mj_of_sample(number, value_pj, counts) for name, number in self._moved(counts).items()}
 
@@ -105,23 +107,16 @@ class Memory45nm(Settings):
         }
 
 
-class Spikformer(Settings):
+class Spikformer(_Priced45nm):
     """Take whole numbers inside the network, a residual stream of summed spikes, for spikes too."""
 
     use: Literal["spikformer"] = "spikformer"
-    ac_pj: Picojoules = Field(0.9, description=_AC)
-    mac_pj: Picojoules = Field(4.6, description=_MAC)
-    zero_weights: ZeroWeights = Field("skipped", description=_ZERO_WEIGHTS)
 
     source: ClassVar[str] = f"Zhou et al., 'Spikformer', ICLR 2023; {_HOROWITZ}"
     scope: ClassVar[str] = (
         "as 45nm, but one AC for each input that is a whole number, however large, except the network's own input; "
         f"{_LEFT_OUT}"
     )
-
-    def energy(self, counts: OperationCounts) -> Mapping[str, float]:
-        """Return the parts of the energy of one sample, in mJ."""
-        return in_mj(counts, self._work, ac_pj=self.ac_pj, mac_pj=self.mac_pj)
 
     def _work(self, row: Row) -> Work:
         is_accumulated = row.is_event_driven or not (row.is_first or "real" in row.operands)
@@ -130,13 +125,10 @@ class Spikformer(Settings):
         return synapse_work(row, is_accumulated=is_accumulated, zero_weights=self.zero_weights)
 
 
-class Spikingformer(Settings):
+class Spikingformer(_Priced45nm):
     """Take every input that is not binary for a MAC, and for attention the densities of its operands."""
 
     use: Literal["spikingformer"] = "spikingformer"
-    ac_pj: Picojoules = Field(0.9, description=_AC)
-    mac_pj: Picojoules = Field(4.6, description=_MAC)
-    zero_weights: ZeroWeights = Field("skipped", description=_ZERO_WEIGHTS)
 
     source: ClassVar[str] = f"Zhou et al., 'Spikingformer', 2023, and its operation counter syops; {_HOROWITZ}"
     scope: ClassVar[str] = (
@@ -144,10 +136,6 @@ class Spikingformer(Settings):
         "by the densities of input and weights); attention "
         f"costs its dense products times the smaller density of its spikes, ACs; {_LEFT_OUT}"
     )
-
-    def energy(self, counts: OperationCounts) -> Mapping[str, float]:
-        """Return the parts of the energy of one sample, in mJ."""
-        return in_mj(counts, self._work, ac_pj=self.ac_pj, mac_pj=self.mac_pj)
 
     def _work(self, row: Row) -> Work:
         if row.kind == "attention":
@@ -157,22 +145,15 @@ class Spikingformer(Settings):
         return synapse_work(row, is_accumulated=_BINARY.issuperset(row.operands), zero_weights=self.zero_weights)
 
 
-class SpikeDrivenTransformer(Settings):
+class SpikeDrivenTransformer(_Priced45nm):
     """Count the first layer once, not at every step, where its input is the same at every step."""
 
     use: Literal["sdt"] = "sdt"
-    ac_pj: Picojoules = Field(0.9, description=_AC)
-    mac_pj: Picojoules = Field(4.6, description=_MAC)
-    zero_weights: ZeroWeights = Field("skipped", description=_ZERO_WEIGHTS)
 
     source: ClassVar[str] = f"Yao et al., 'Spike-driven Transformer', NeurIPS 2023; {_HOROWITZ}"
     scope: ClassVar[str] = (
         f"as 45nm, but a layer on the network's own input counts for one step where that input repeats; {_LEFT_OUT}"
     )
-
-    def energy(self, counts: OperationCounts) -> Mapping[str, float]:
-        """Return the parts of the energy of one sample, in mJ."""
-        return in_mj(counts, self._work, ac_pj=self.ac_pj, mac_pj=self.mac_pj)
 
     def _work(self, row: Row) -> Work:
         if not (row.kind == "synapse" and row.is_first and row.repeats):
