@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,9 +25,17 @@ class _Entry(BaseModel):
 
 
 class _File(_Entry):
+    file_name: ClassVar[str] = RECORD_FILE
+
     def write(self, path: Path) -> None:
         """Write the whole as indented JSON."""
         path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read it from its file or from the folder that holds that."""
+        file = path / cls.file_name if path.is_dir() else path
+        return cls.model_validate_json(file.read_text(encoding="utf-8"))
 
 
 class Measurement(_Entry):
@@ -96,12 +104,6 @@ class Record(_File):
     def _repr_html_(self) -> str | None:
         return framed(self, "render")
 
-    @classmethod
-    def read(cls, path: Path) -> Record:
-        """Read a record from ``record.json`` or from the run folder that holds it."""
-        file = path / RECORD_FILE if path.is_dir() else path
-        return cls.model_validate_json(file.read_text(encoding="utf-8"))
-
 
 class Spread(_Entry):
     """State the mean of several runs and how far they lie apart.
@@ -161,12 +163,6 @@ class Summary(_File):
     def _repr_html_(self) -> str | None:
         return framed(self, "render_summary")
 
-    @classmethod
-    def read(cls, path: Path) -> Summary:
-        """Read a summary from ``record.json`` or from the folder that holds it."""
-        file = path / RECORD_FILE if path.is_dir() else path
-        return cls.model_validate_json(file.read_text(encoding="utf-8"))
-
 
 class Combination(_Entry):
     """State one combination of a sweep: its settings, its folder, and why it failed if it did."""
@@ -185,13 +181,9 @@ class Sweep(_File):
         combinations: their product; folders are relative to the sweep's own.
     """
 
+    file_name: ClassVar[str] = SWEEP_FILE
+
     version: int = 1
     name: str
     over: dict[str, tuple[Any, ...]]
     combinations: tuple[Combination, ...]
-
-    @classmethod
-    def read(cls, path: Path) -> Sweep:
-        """Read a sweep from ``sweep.json`` or from the folder that holds it."""
-        file = path / SWEEP_FILE if path.is_dir() else path
-        return cls.model_validate_json(file.read_text(encoding="utf-8"))

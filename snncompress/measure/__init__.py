@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from snncompress.measure.accuracy import Predictions, evaluating, leaving_generators, predict
-from snncompress.measure.api import METRICS, measure, samples_of
+from snncompress.measure.api import METRICS, measure
 from snncompress.measure.bench import DataBench, encode, loader_of, needs_of
 from snncompress.measure.observe import Observation
 from snncompress.record import Measurement
@@ -27,7 +27,6 @@ __all__ = [
     "measure",
     "needs_of",
     "predict",
-    "samples_of",
 ]
 
 

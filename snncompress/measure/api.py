@@ -53,7 +53,7 @@ def measure(
     host = network.host
     asked = parts_from({"encode": encode, "measure": list(metrics)}, host)
     bench = DataBench(
-        samples_of(data, kind, host, seed),
+        _samples_of(data, kind, host, seed),
         asked.encode,
         seed,
         batch_size=batch_size,
@@ -67,7 +67,7 @@ def measure(
     return found
 
 
-def samples_of(data: Any, kind: str, host: Host, seed: int) -> Data:
+def _samples_of(data: Any, kind: str, host: Host, seed: int) -> Data:
     """Return splits whose test split is what ``data`` names or holds."""
     if isinstance(data, (str, Mapping)):
         loaded: Data = parts_from({"data": data}, host).data.load(seed)

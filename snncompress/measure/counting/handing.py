@@ -14,29 +14,18 @@ from snncompress.measure.counting.calls import FunctionCall, flat
 from snncompress.measure.counting.marks import enliven, fix, is_fixed, is_live
 from snncompress.measure.counting.tags import NOTHING, Tag, tag_of, tagged
 
-MOVES = frozenset(
+JOINS = frozenset(("stack", "cat", "concat", "concatenate", "hstack", "vstack"))
+MOVES = JOINS | frozenset(
     (
         *("reshape", "view", "view_as", "reshape_as", "flatten", "unflatten", "permute", "transpose", "t", "swapaxes"),
         *("swapdims", "movedim", "moveaxis", "contiguous", "squeeze", "unsqueeze", "__getitem__", "narrow", "select"),
-        *(
-            "index_select",
-            "gather",
-            "chunk",
-            "split",
-            "tensor_split",
-            "unbind",
-            "expand",
-            "expand_as",
-            "repeat",
-            "tile",
-        ),
-        *("clone", "detach", "roll", "flip", "to", "float", "double", "half", "bfloat16", "type_as", "cpu", "cuda"),
-        *("stack", "cat", "concat", "concatenate", "hstack", "vstack", "pixel_shuffle", "pixel_unshuffle"),
+        *("index_select", "gather", "chunk", "split", "tensor_split", "unbind", "expand", "expand_as", "repeat"),
+        *("tile", "clone", "detach", "roll", "flip", "to", "float", "double", "half", "bfloat16", "type_as", "cpu"),
+        *("cuda", "pixel_shuffle", "pixel_unshuffle"),
     )
 )
 """Functions whose results hold nothing but the values that they were given."""
 
-JOINS = frozenset(("stack", "cat", "concat", "concatenate", "hstack", "vstack"))
 _NUMBERS = frozenset(("arange", "linspace", "logspace", "eye", "tril_indices", "triu_indices"))
 """Functions that make constants, never the state of a layer."""
 
