@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from snncompress.measure.accuracy import Predictions, evaluating, leaving_generators, predict
-from snncompress.measure.api import METRICS, measure
+from snncompress.measure.api import METRICS, measure, measured
 from snncompress.measure.bench import DataBench, encode, loader_of, needs_of
 from snncompress.measure.observe import Observation
 from snncompress.record import Measurement
@@ -25,6 +25,7 @@ __all__ = [
     "leaving_generators",
     "loader_of",
     "measure",
+    "measured",
     "needs_of",
     "predict",
 ]

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from torch.utils.data import DataLoader
 
-from snncompress.components import Data, Inputs
+from snncompress.components import Data, Encoder, Inputs, Metric
 from snncompress.errors import DataError, InputError
 from snncompress.measure.bench import DataBench, needs_of
 from snncompress.network import Network
@@ -52,17 +52,32 @@ def measure(
     """
     host = network.host
     asked = parts_from({"encode": encode, "measure": list(metrics)}, host)
+    samples = _samples_of(data, kind, host, seed)
+    return measured(network, samples, asked.encode, asked.measure, seed=seed, batch_size=batch_size, baseline=baseline)
+
+
+def measured(
+    network: Network,
+    samples: Data,
+    encoder: Encoder,
+    metrics: Sequence[Metric],
+    *,
+    seed: int,
+    batch_size: int = 250,
+    baseline: Network | None = None,
+) -> dict[str, Measurement]:
+    """Return what metrics that have been read say of a network on the test split of ``samples``; see ``measure``."""
     bench = DataBench(
-        _samples_of(data, kind, host, seed),
-        asked.encode,
+        samples,
+        encoder,
         seed,
         batch_size=batch_size,
         device=str(network.device),
-        wanted=needs_of(asked.measure),
+        wanted=needs_of(metrics),
         uncompressed=None if baseline is None else lambda: baseline,
     )
     found: dict[str, Measurement] = {}
-    for metric in asked.measure:
+    for metric in metrics:
         found |= metric.measure(network, bench)
     return found
 

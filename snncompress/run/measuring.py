@@ -11,6 +11,7 @@ from snncompress.plugins import Host
 from snncompress.run.result import require_device
 
 if TYPE_CHECKING:
+    from snncompress.network import Network
     from snncompress.record import Measurement
 
 
@@ -41,7 +42,7 @@ def measure_reference(
         device: ``cpu`` or ``cuda``.
         allow_code: whether a user's own code may run.
     """
-    from snncompress.measure import METRICS, measure
+    from snncompress.measure import METRICS, measured
     from snncompress.run.generators import derived_seed, seed_everything
 
     require_device(device)
@@ -49,22 +50,12 @@ def measure_reference(
     texts = {"data": data, "encode": encode, "measure": f"[{', '.join(wanted)}]"}
     asked = read_parts(texts, host)
     inputs = asked.data.inputs()
-    networks = []
-    for name in (reference, against):
+
+    def opened(name: str) -> Network:
         seed_everything(derived_seed(seed, "model"))  # an untrained model is that of a pipeline with this seed
-        opened = name and open_reference(name, host, inputs, allow_code=allow_code, timesteps=timesteps)
-        if opened:
-            opened.module.to(device)
-        networks.append(opened or None)
-    network, baseline = networks
-    assert network is not None  # noqa: S101 - a reference is never empty
-    samples = asked.data.load(seed)
-    return measure(
-        network,
-        (samples.train, samples.validation, samples.test),
-        [metric.canonical() for metric in asked.measure],
-        encode=asked.encode.canonical(),
-        kind=inputs.kind,
-        seed=seed,
-        baseline=baseline,
-    )
+        network = open_reference(name, host, inputs, allow_code=allow_code, timesteps=timesteps)
+        network.module.to(device)
+        return network
+
+    network, baseline = opened(reference), opened(against) if against else None
+    return measured(network, asked.data.load(seed), asked.encode, asked.measure, seed=seed, baseline=baseline)
