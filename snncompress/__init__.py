@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from snncompress.selectors import Inventory
     from snncompress.settings import Count, Counts, Fraction, Names, Number, Settings, as_tuple
     from snncompress.sized import SizedArchitecture, Sizes
+    from snncompress.speed import Fusible, UpdateRule, accelerated
     from snncompress.strategy import Facts, Problem, Run, Strategy
     from snncompress.training import Training
 
@@ -92,6 +93,7 @@ _PLACES = {
     "selectors": "Inventory",
     "settings": "Count Counts Fraction Names Number Settings as_tuple",
     "sized": "SizedArchitecture Sizes",
+    "speed": "Fusible UpdateRule accelerated",
     "code": "import_object source_hash",
     "strategy": "Facts Problem Run Strategy",
     "training": "Training",
@@ -121,6 +123,7 @@ __all__ = [
     "Exporter",
     "Facts",
     "Fraction",
+    "Fusible",
     "Host",
     "InputError",
     "Inputs",
@@ -162,7 +165,9 @@ __all__ = [
     "Time",
     "Timesteps",
     "Training",
+    "UpdateRule",
     "Verdict",
+    "accelerated",
     "as_tuple",
     "compress",
     "declare",

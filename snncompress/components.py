@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snncompress.measure import Observation
     from snncompress.network import Network, Time
     from snncompress.report import Comparison
+    from snncompress.speed import Fusible
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class Inputs:
         shape: of one sample, [C, H, W] for a static image, [T, C, H, W] for event frames.
         num_classes: number of classes.
         kind: ``static`` images (presented at each step or spike-coded) or event ``frames`` (which bring their time).
+        num_train: number of training samples, where it is known without counting them.
     """
 
     shape: tuple[int, ...]
     num_classes: int
     kind: Literal["static", "frames"] = "static"
+    num_train: int | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -138,6 +141,19 @@ class Backend(Protocol):
 
     def spike_scale(self, module: nn.Module, output: Tensor) -> Tensor | None:
         """Return the scale that a module of the library gives to spikes, broadcastable to its ``output``; None if it has none."""
+
+    def fusible(self, module: nn.Module) -> Fusible | str:
+        """Return how the fast path may run a neuron, or why it may not: a few words for ``snncompress inspect``.
+
+        Only for a class whose update is known exactly, not for one derived from it: the rule computes what the neuron's
+        forward does, to the last bit.
+        """
+
+    def membrane(self, module: nn.Module, x_B: Tensor) -> Tensor | None:
+        """Return the membrane that a fusible neuron kept, shaped as ``x_B``; None where it starts at its rule's initial value."""
+
+    def keep_membrane(self, module: nn.Module, v_B: Tensor) -> None:
+        """Leave the membrane in a fusible neuron, as its own forward would have."""
 
     def forward(self, module: nn.Module, x: Tensor, time: Time) -> Any:
         """Run the root module over time: x is x_T..., or x_B... where ``time.input`` is static.

@@ -117,6 +117,15 @@ class Strategy(Settings):
         """Return the training settings that later steps take over where they give none."""
         return None
 
+    def num_epochs(self, earlier: Sequence[Strategy]) -> int:
+        """Return how many epochs this step trains in all, as far as its settings and those of the steps before say.
+
+        What is worth preparing for the whole step, such as compiled code, is decided from it once.
+        """
+        del earlier
+        training = self.training()
+        return training.epochs if training else 0
+
     def files(self) -> tuple[Path, ...]:
         """Return the files that this step reads; what they hold is part of its key."""
         return ()

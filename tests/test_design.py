@@ -25,11 +25,12 @@ MAY_IMPORT = {
     "network": set(),
     "zoo": set(),
     "report": set(),
+    "speed": {"network"},
     "measure": {"pipeline", "network"},
-    "plan": {"pipeline", "network", "zoo"},
-    "run": {"pipeline", "network", "measure", "zoo", "plan", "report"},
-    "cli": {"pipeline", "network", "measure", "zoo", "plan", "run", "report"},
-    "testing": {"pipeline", "network", "measure", "zoo", "plan", "run", "report"},
+    "plan": {"pipeline", "network", "zoo", "speed"},
+    "run": {"pipeline", "network", "speed", "measure", "zoo", "plan", "report"},
+    "cli": {"pipeline", "network", "speed", "measure", "zoo", "plan", "run", "report"},
+    "testing": {"pipeline", "network", "speed", "measure", "zoo", "plan", "run", "report"},
 }
 """The rooms, and the rooms that each may import."""
 

@@ -32,7 +32,7 @@ class Digits(Settings):
 
     def inputs(self) -> Inputs:
         """Return the shape [1, size, size] and 10 classes."""
-        return Inputs((1, self.size, self.size), 10)
+        return Inputs((1, self.size, self.size), 10, num_train=NUM_TRAIN)
 
     def fingerprint(self) -> str:
         """Return the version of the library that holds the scans and draws the split."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -62,6 +62,13 @@ class Lottery(Strategy):
     def training(self) -> Training | None:
         """Return the settings of the training in each round, if they are its own."""
         return self.retrain
+
+    def num_epochs(self, earlier: Sequence[Strategy]) -> int:
+        """Return the epochs of all rounds."""
+        if self.epochs is not None:
+            return self.rounds * self.epochs
+        own = self.retrain.epochs if self.retrain else _epochs_behind(last_training(earlier), self._start_epoch)
+        return self.rounds * own
 
     def files(self) -> tuple[Path, ...]:
         """Return the checkpoint to rewind to, if that is a file."""

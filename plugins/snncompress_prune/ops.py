@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
+
+from snncompress_prune.threshold import Part, are_finite, kth_smallest, num_alive
 
 
 def num_removed(fraction: float, count: int) -> int:
@@ -28,36 +31,50 @@ def prune_smallest(
         A mask for each name. Exactly ``round(fraction * survivors)`` entries go, per tensor or in all; among equal
         scores those at the earlier positions go first (in the order of ``scores``).
     """
-    whole = {name: masks.get(name, torch.ones_like(value, dtype=torch.bool)) for name, value in scores.items()}
-    if scope == "matrix" or not scores:
-        return {name: _pruned({name: value}, whole, fraction)[name] for name, value in scores.items()}
-    return _pruned(scores, whole, fraction)
+    parts = {name: (value, masks.get(name)) for name, value in scores.items()}
+    groups = [{name: part} for name, part in parts.items()] if scope == "matrix" else [parts]
+    return {name: mask for group in groups for name, mask in _pruned(group, fraction).items()}
 
 
-def _pruned(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], fraction: float) -> dict[str, Tensor]:
-    alive = torch.cat([value[masks[name]] for name, value in scores.items()])
-    stays = ~smallest(alive, num_removed(fraction, alive.numel()))
-    pruned: dict[str, Tensor] = {}
-    start = 0
-    for name in scores:
-        mask = masks[name].clone()
-        count = int(mask.sum())
-        mask[masks[name]] = stays[start : start + count]
-        pruned[name] = mask
-        start += count
-    return pruned
+def _pruned(parts: Mapping[str, Part], fraction: float) -> dict[str, Tensor]:
+    alive = sum(num_alive(part) for part in parts.values())
+    return dict(zip(parts, _without_smallest(list(parts.values()), num_removed(fraction, alive)), strict=True))
 
 
-def smallest(scores_N: Tensor, count: int) -> Tensor:
-    """Return a boolean [N], True at exactly ``count`` smallest entries; ties go by position, the earliest first."""
-    if not 0 <= count <= scores_N.numel():
-        raise ValueError(f"count must be between 0 and {scores_N.numel()}, not {count}")
-    if not bool(torch.isfinite(scores_N).all()):
+def smallest(scores: Tensor, count: int) -> Tensor:
+    """Return a boolean tensor, True at exactly ``count`` smallest entries; ties go by position, the earliest first."""
+    if not 0 <= count <= scores.numel():
+        raise ValueError(f"count must be between 0 and {scores.numel()}, not {count}")
+    return ~_without_smallest([(scores, None)], count)[0]
+
+
+def _without_smallest(parts: Sequence[Part], count: int) -> list[Tensor]:
+    if not all(are_finite(part) for part in parts):
         raise ValueError("scores must be finite")
     if count == 0:
-        return torch.zeros_like(scores_N, dtype=torch.bool)
-    threshold = scores_N.kthvalue(count).values
-    chosen = scores_N < threshold
-    tied = (scores_N == threshold).nonzero().squeeze(1)
-    chosen[tied[: count - int(chosen.sum())]] = True
-    return chosen
+        return [torch.ones_like(scores, dtype=torch.bool) if mask is None else mask.clone() for scores, mask in parts]
+    parts = _of_one_dtype(parts)
+    threshold = kth_smallest(parts, count)
+    left = [scores >= threshold if mask is None else (scores >= threshold).logical_and_(mask) for scores, mask in parts]
+    num_tied = count - sum(
+        num_alive(part) - int(stays.count_nonzero()) for part, stays in zip(parts, left, strict=True)
+    )
+    for (scores, _), stays in zip(parts, left, strict=True):
+        if num_tied:
+            num_tied -= _strike(stays, (scores == threshold).logical_and_(stays), num_tied)
+    return left
+
+
+def _of_one_dtype(parts: Sequence[Part]) -> list[Part]:
+    dtype = reduce(torch.promote_types, (scores.dtype for scores, _ in parts))
+    return [(scores.to(dtype), mask) for scores, mask in parts]
+
+
+def _strike(stays: Tensor, tied: Tensor, most: int) -> int:
+    """Clear the first ``most`` of the ``tied`` entries and return how many that were."""
+    found = int(tied.count_nonzero())
+    if found <= most:
+        stays.logical_and_(tied.logical_not_())
+        return found
+    stays[tied.nonzero()[:most].unbind(1)] = False
+    return most

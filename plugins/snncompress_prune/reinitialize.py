@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -35,6 +35,10 @@ class Reinitialize(Strategy):
     def training(self) -> Training | None:
         """Return the settings of the training, if they are its own."""
         return self.retrain
+
+    def num_epochs(self, earlier: Sequence[Strategy]) -> int:
+        """Return the epochs of the training."""
+        return training_of(self.retrain, self.epochs, earlier).epochs
 
     def provides(self) -> frozenset[str]:
         """Provide trained weights."""

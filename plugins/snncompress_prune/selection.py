@@ -34,7 +34,9 @@ def next_masks(network: Network, terms: Sequence[str], fraction: float, scope: s
 
 
 def _require_finite(weights: Mapping[str, Tensor]) -> None:
-    wrong = [name for name, value in weights.items() if not bool(value.isfinite().all())]
+    from snncompress_prune.threshold import are_finite
+
+    wrong = [name for name, value in weights.items() if not are_finite((value, None))]
     if wrong:
         raise StepError(
             f"{wrong[0]!r} holds values that are not finite, so its weights have no order; train again with a lower lr"

@@ -8,12 +8,13 @@ import snntorch
 import torch
 from torch import Tensor, nn
 
+from snncompress_snntorch import rules
 from snncompress_snntorch.precision import compute_in_float64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from snncompress import Time
+    from snncompress import Fusible, Time
 
 _WHOLE_SEQUENCE = (snntorch.StateLeaky, snntorch.AssociativeLeaky, snntorch.LeakyParallel)
 """Classes that take x_TBC at once and carry nothing from one call to the next; LinearLeaky is a StateLeaky."""
@@ -66,6 +67,18 @@ class SnnTorchBackend:
         del output
         scale = getattr(module, "graded_spikes_factor", None) if self.is_neuron(module) else None
         return scale if isinstance(scale, Tensor) else None
+
+    def fusible(self, module: nn.Module) -> Fusible | str:
+        """Return how the fast path may run a neuron of the library, or why it may not."""
+        return rules.fusible(module)
+
+    def membrane(self, module: nn.Module, x_B: Tensor) -> Tensor | None:
+        """Return the membrane that a fusible neuron starts from."""
+        return rules.membrane(module, x_B)
+
+    def keep_membrane(self, module: nn.Module, v_B: Tensor) -> None:
+        """Leave the membrane in a fusible neuron."""
+        rules.keep_membrane(module, v_B)
 
     def forward(self, module: nn.Module, x: Tensor, time: Time) -> Any:
         """Run the root module over time; step by step, its records are stacked.

@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING, Any
 import snntorch
 from torch import Tensor, nn
 
+from snncompress_snntorch.surrogates import stated
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class SpikesInInputDtype:
-    """A surrogate gradient whose spikes have the precision of the potential that they come from."""
+    """A surrogate gradient whose spikes have the precision of the potential that they come from.
+
+    So have the gradients, where the surrogate is one of the library's: behind a cast they would come in float32.
+    """
 
     def __init__(self, surrogate: Callable[[Tensor], Tensor]) -> None:
         self.surrogate = surrogate
 
     def __call__(self, potential: Tensor) -> Tensor:
         """Return the spikes, of the shape and precision of ``potential``."""
-        return self.surrogate(potential).to(potential.dtype)
+        known = stated(self.surrogate)
+        return self.surrogate(potential).to(potential.dtype) if isinstance(known, str) else known(potential)
 
 
 def compute_in_float64(neuron: nn.Module) -> None:
@@ -29,8 +35,16 @@ def compute_in_float64(neuron: nn.Module) -> None:
         surrogate.register_forward_hook(_cast_spikes)
     else:
         neuron.spike_grad = SpikesInInputDtype(surrogate)  # type: ignore[assignment] # nn.Module declares tensors only
+    if isinstance(neuron, snntorch.Lapicque):
+        _leave_integers(neuron)
     if isinstance(neuron, snntorch.SLSTM):
         neuron.lstm_cell.register_forward_pre_hook(_cast_state)
+
+
+def _leave_integers(neuron: nn.Module) -> None:
+    """Turn what a user gave as whole numbers to float64: their quotients are float32 otherwise."""
+    for name in ("R", "C", "time_step"):
+        setattr(neuron, name, getattr(neuron, name).double())
 
 
 def _cast_spikes(surrogate: nn.Module, arguments: tuple[Tensor, ...], spikes: Tensor) -> Tensor:

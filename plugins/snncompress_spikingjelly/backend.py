@@ -10,10 +10,11 @@ from spikingjelly.activation_based.ann2snn.modules import ChannelVoltageScaler, 
 from torch import Tensor, nn
 
 from snncompress import ModelError
+from snncompress_spikingjelly.rules import fusible, keep_membrane, membrane
 from snncompress_spikingjelly.step_modes import mismatch, step_modes
 
 if TYPE_CHECKING:
-    from snncompress import Time
+    from snncompress import Fusible, Time
 
 _NEURONS = neuron.__name__ + "."
 _STATE_IN_ATTRIBUTES = (
@@ -61,6 +62,22 @@ class SpikingJellyBackend:
             scale: Tensor = module.scale.reshape(shape)
             return scale
         return module.scale if isinstance(module, VoltageScaler | ChannelVoltageScaler) else None
+
+    def fusible(self, module: nn.Module) -> Fusible | str:
+        """Return how the fast path may run a neuron, or why it may not."""
+        return fusible(module)
+
+    def membrane(self, module: nn.Module, x_B: Tensor) -> Tensor | None:
+        """Return the membrane that a fusible neuron kept, as the library takes it for ``x_B``; None where it begins.
+
+        Raises:
+            StateError: if a neuron that the library does not begin anew for another shape was given one.
+        """
+        return membrane(module, x_B)
+
+    def keep_membrane(self, module: nn.Module, v_B: Tensor) -> None:
+        """Leave the membrane where the library resets, detaches and reads it."""
+        keep_membrane(module, v_B)
 
     def forward(self, module: nn.Module, x: Tensor, time: Time) -> Any:
         """Run the root module over time.

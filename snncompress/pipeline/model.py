@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, create_model
@@ -64,6 +65,11 @@ class Pipeline(Settings):
     seed: int = Field(0, ge=0, description="Seed of everything random.")
     seeds: Seeds | None = Field(
         None, description="Seeds with which the whole pipeline is repeated, in the place of `seed`."
+    )
+    speed: Literal["auto", "reference", "fused", "compiled"] = Field(
+        "auto",
+        description="How training computes: `reference` as the library does it; `fused`, all time steps at once; "
+        "`compiled`, the same in C; `auto` chooses for each step. The results are the same but for the last bits.",
     )
     steps: tuple[Strategy, ...] = Field(min_length=1, description="What is done, in order.")
     measure: tuple[Metric, ...] = Field((), description="What is measured before and after.")
@@ -132,7 +138,12 @@ def parts_model(host: Host, names: Iterable[str]) -> Any:
 
 def component_model(host: Host, kind: str) -> Any:
     """Return a settings class with one field, named as the kind, that holds a component of that kind."""
-    fields: dict[str, Any] = {kind: (_component(host, kind), ...)}
+    return _component_model(kind, tuple(host.catalogue[kind].items()))
+
+
+@lru_cache(maxsize=32)  # one run asks dozens of times, and making a model takes milliseconds
+def _component_model(kind: str, choices: tuple[tuple[str, type[Settings]], ...]) -> Any:
+    fields: dict[str, Any] = {kind: (Annotated[Any, _Component(dict(choices))], ...)}
     return create_model("Component", __base__=Settings, **fields)
 
 

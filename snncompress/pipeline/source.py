@@ -112,14 +112,15 @@ def read_parts(texts: Mapping[str, str], host: Host, *, overrides: Sequence[str]
     node, flaws = compose("".join(f"{name}: {text}\n" for name, text in texts.items()), IN_PYTHON)
     if not isinstance(node, yaml.MappingNode):
         raise _failed(Places(IN_PYTHON, {(): yaml.Mark(IN_PYTHON, 0, 0, 0, None, 0)}), flaws, [])
-    flaws += [flaw for entry in _overrides(overrides) for flaw in override(node, entry)]
+    entries = _overrides(overrides)
+    flaws += [flaw for entry in entries for flaw in override(node, entry)]
     tree = build(node)
     tree.flaws += flaws
     data, problems = expand(tree.data, host.catalogue)
     found, wrong = check(data, parts_model(host, texts), host)
     problems = [*problems, *wrong, *check_across(data, host)]
     if found is None or problems or tree.flaws:
-        raise _failed(Places(IN_PYTHON, tree.marks), tree.flaws, problems)
+        raise _failed(Places(IN_PYTHON, tree.marks, entries), tree.flaws, problems)
     return found
 
 

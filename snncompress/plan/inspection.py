@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from snncompress.compilers import compiler
+from snncompress.components import Inputs
+from snncompress.errors import ModelError, SnncompressError
 from snncompress.plan.reference import inputs_of, open_reference
-from snncompress.plugins import Host
+from snncompress.plugins import Host, guarded
 
 if TYPE_CHECKING:
     from snncompress.network import Network
+    from snncompress.speed import Acceleration, Path
+
+
+_NUM_IMAGES = 8
+"""Random images on which the fast way is compared with the network's own."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """The parts of a network: how it runs in time, its neurons, its modules with roles and tensors."""
+    """The parts of a network: how it runs in time, its neurons, its modules with roles and tensors, how each trains.
+
+    Attributes:
+        speed: the fast way through it: ``path`` and ``remarks``; each module says its own under ``runs``.
+    """
 
     reference: dict[str, Any]
     time: dict[str, Any]
@@ -25,6 +37,7 @@ class Inspection:
     unknown: tuple[str, ...]
     edits: tuple[str, ...]
     modules: tuple[dict[str, Any], ...]
+    speed: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Return the inspection as JSON data."""
@@ -46,11 +59,13 @@ class Inspection:
             yield "keeps state that no backend owns: " + ", ".join(self.unknown)
         if self.edits:
             yield "edits: " + ", ".join(self.edits)
+        yield f"training: {self.speed['path']}" + "".join(f"; {remark}" for remark in self.speed["remarks"])
         yield ""
         width = max((len(part["path"]) for part in self.modules), default=0)
         for part in self.modules:
             tensors = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in part["tensors"].items())
-            yield f"{part['path']:{width}}  {part['type']:20}  {', '.join(part['roles']):24}  {tensors}".rstrip()
+            runs = f"[{part['runs']}]" if part["runs"] else ""
+            yield f"{part['path']:{width}}  {part['type']:20}  {', '.join(part['roles']):24}  {tensors}  {runs}".rstrip()
 
 
 def inspect(
@@ -58,6 +73,7 @@ def inspect(
 ) -> Inspection:
     """Inspect an artifact folder, a pipeline file's model, or a model reference sized for images of ``shape`` (C,H,W)."""
     inputs = inputs_of(shape, num_classes)
+    found = _fast_way(reference, host, inputs, overrides, allow_code=allow_code)
     network = open_reference(reference, host, inputs, overrides, allow_code=allow_code, values=False)
     kinds = Counter(f"{type(item.module).__name__} ({item.backend.name})" for item in network.neurons)
     return Inspection(
@@ -67,14 +83,48 @@ def inspect(
         dict(kinds),
         network.owners.unknown,
         tuple(str(edit.to_json()["edit"]) for edit in network.edits),
-        tuple(_modules(network)),
+        tuple(_modules(network, found.layers)),
+        {"path": found.path, "remarks": list(found.remarks)},
     )
 
 
-def _modules(network: Network) -> Iterator[dict[str, Any]]:
+def _fast_way(
+    reference: str, host: Host, inputs: Inputs, overrides: Sequence[str], *, allow_code: bool
+) -> Acceleration:
+    """Find the fast way through the network on random images, as a run finds it on its data."""
+    import torch
+
+    from snncompress.speed import Acceleration, acceleration
+
+    with torch.random.fork_rng(devices=[]):
+        network = open_reference(reference, host, inputs, overrides, allow_code=allow_code)
+        images = torch.rand(_NUM_IMAGES, *_shape(network, inputs))
+        x = images if network.time.input == "static" else images.expand(network.time.T, *images.shape)
+        path: Path = "compiled" if compiler() else "fused"
+        try:
+            return guarded(lambda: acceleration(network, path, probe=x), "trying the fast way", ModelError)
+        except SnncompressError as error:
+            return Acceleration(network, "reference", {}, (str(error),))
+
+
+def _shape(network: Network, inputs: Inputs) -> tuple[int, ...]:
+    """Return the shape [C, H, W] of an image that the network takes: its own where its settings say it."""
+    settings = network.source.reference
+    if "in_channels" in settings and settings.get("image_size"):
+        return (settings["in_channels"], *settings["image_size"])
+    return inputs.image_shape
+
+
+def _modules(network: Network, ways: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     own: dict[str, dict[str, list[int]]] = {}
     for tensor in network.inventory.tensors:
         own.setdefault(tensor.module, {})[tensor.name.rpartition(".")[2]] = list(tensor.shape)
     for part in network.inventory.parts:
         if part.path and (part.path in own or "neuron" in part.roles):
-            yield {"path": part.path, "type": part.type, "roles": sorted(part.roles), "tensors": own.get(part.path, {})}
+            yield {
+                "path": part.path,
+                "type": part.type,
+                "roles": sorted(part.roles),
+                "tensors": own.get(part.path, {}),
+                "runs": ways.get(part.path, ""),
+            }

@@ -22,7 +22,7 @@ from snncompress.plugins import OWN_DISTRIBUTION, Host
 Parts = Mapping[str, str]
 """What went into a key, by name, so that a plan can say which part changed."""
 
-_COMPUTING = ("network", "run", "measure", "strategy.py", "training.py", "selectors.py", "components.py")
+_COMPUTING = ("network", "speed", "run", "measure", "strategy.py", "training.py", "selectors.py", "components.py")
 
 
 def key_of(parts: Parts) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from snncompress.compilers import compiler
 from snncompress.components import Architecture, Inputs, Metric
 from snncompress.errors import DataError, EditError, InputError, PipelineError
 from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
+from snncompress.plan.computing import computing_path
 from snncompress.plan.keys import key_of, metric_key, root_parts, step_parts
 from snncompress.plugins import Host
 from snncompress.store import Store
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from snncompress.network import Network
 
 _ALLOW = "allow it with --allow-code"
-
-REFERENCE_PATH = "reference"
-"""The computing path: the library's own modules, step by step as they were written."""
 
 Lines = Callable[[Sequence[tuple[Where, str, str]]], list[str]]
 """Turns places, problems and hints into located lines, in the order of the file."""
@@ -39,6 +38,11 @@ class PlannedStep:
     changed: tuple[str, ...]
 
     @property
+    def path(self) -> str:
+        """The way in which the step computes."""
+        return self.parts["computing path"]
+
+    @property
     def why(self) -> str:
         """Say in a few words why the step is reused or done."""
         if self.reused:
@@ -50,7 +54,7 @@ class PlannedStep:
     @property
     def summary(self) -> str:
         """Say in one line what will happen to the step."""
-        return f"{'reused' if self.reused else 'to do'} ({self.why}), key {self.key[:12]}"
+        return f"{'reused' if self.reused else 'to do'} ({self.why}), {self.path}, key {self.key[:12]}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,14 @@ class Plan:
             },
             "root": self.root_key,
             "steps": [
-                {"index": step.index, "use": step.strategy.use, "key": step.key, "reused": step.reused, "why": step.why}
+                {
+                    "index": step.index,
+                    "use": step.strategy.use,
+                    "key": step.key,
+                    "reused": step.reused,
+                    "why": step.why,
+                    "path": step.path,
+                }
                 for step in self.steps
             ],
         }
@@ -121,6 +132,7 @@ def make_plan(
     allow_code: bool = False,
     place: str = "",
     checked: bool = False,
+    device: str = "cpu",
 ) -> Plan:
     """Plan a pipeline with one seed; raise PipelineError with every problem that the built structure shows.
 
@@ -135,13 +147,16 @@ def make_plan(
         allow_code: whether the pipeline may run the user's own functions.
         place: under what the parts of the keys are remembered, from run to run; the pipeline's name by default.
         checked: whether a pipeline that differs in its seed alone has been checked.
+        device: where it will run; which way a step computes depends on it.
     """
     assert pipeline.seeds is None, "plan each seed by itself"  # noqa: S101 - make_plans does
     told = lines or _plain_lines
+    if pipeline.speed == "compiled" and compiler() is None:
+        raise PipelineError(told([(("speed",), "no C compiler is found", "install gcc, or set `speed: fused`")]))
     inputs, resolved = _resolve(pipeline, told, allow_code=allow_code)
     try:
         resolved_pipeline = pipeline.model_copy(update={"model": resolved})
-        plan = _keyed(resolved_pipeline, text, inputs, host, store, place or pipeline.name)
+        plan = _keyed(resolved_pipeline, text, inputs, host, store, place or pipeline.name, device)
     except DataError as error:  # the fingerprint looks at the files of the data
         raise PipelineError(told([(("data",), str(error), "")])) from error
     if not checked and not is_finished(plan, store):
@@ -150,11 +165,11 @@ def make_plan(
 
 
 def make_plans(
-    source: Source, host: Host, store: Store, *, allow_code: bool = False, place: str = ""
+    source: Source, host: Host, store: Store, *, allow_code: bool = False, place: str = "", device: str = "cpu"
 ) -> tuple[Plan, ...]:
     """Plan a pipeline once for each of its seeds; the structure, which no seed changes, is checked once."""
     place = place or source.pipeline.name
-    whole: dict[str, Any] = {"lines": source.lines, "allow_code": allow_code}
+    whole: dict[str, Any] = {"lines": source.lines, "allow_code": allow_code, "device": device}
     if source.pipeline.seeds is None:
         return (make_plan(source.pipeline, host, store, text=source.text, place=place, **whole),)
     return tuple(
@@ -216,7 +231,7 @@ def own_code(step: Strategy) -> Iterable[str]:
     return [training.loss] if training is not None and ":" in training.loss else []
 
 
-def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Store, place: str) -> Plan:
+def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Store, place: str, device: str) -> Plan:
     root = root_parts(
         architecture=pipeline.model,
         data=pipeline.data,
@@ -229,7 +244,8 @@ def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Sto
     last_root = store.last(f"{place}/root")
     moved = _changed(root, last_root) if last_root else ()
     for index, step in enumerate(pipeline.steps):
-        parts = step_parts(before, step, host=host, path=REFERENCE_PATH)
+        path = computing_path(pipeline, step, pipeline.steps[:index], inputs, device)
+        parts = step_parts(before, step, host=host, path=path)
         own = _changed(parts, store.last(f"{place}/step-{index}"))
         changed = (
             tuple(dict.fromkeys((*moved, *(name for name in own if name != "the step before" or not moved))))

@@ -47,7 +47,7 @@ def run(
     host = host or Host.from_environment()
     source = read_source(pipeline, host, overrides)
     kept = Store(Path(store))
-    plans = make_plans(source, host, kept, allow_code=allow_code)
+    plans = make_plans(source, host, kept, allow_code=allow_code, device=device)
     if source.pipeline.seeds is None:
         return executed(plans[0], kept, output, device, silent=silent)
     return replicated(source, plans, kept, output, device, silent=silent)
@@ -64,6 +64,7 @@ def compress(
     encode: Any = "direct",
     kind: str = "static",
     seed: int = 0,
+    speed: str = "auto",
     output: Path | str | None = None,
     store: Path | str = STORE,
     device: str = "cpu",
@@ -81,6 +82,7 @@ def compress(
         encode: how a still image becomes time steps.
         kind: ``static`` for x_B..., ``frames`` for event frames x_BT...
         seed: seed of everything random.
+        speed: how training computes, as a pipeline says it.
         output: the run folder, ``runs/NAME`` by default.
         store: the step store.
         device: ``cpu`` or ``cuda``.
@@ -114,6 +116,7 @@ def compress(
             },
             "encode": encode,
             "seed": seed,
+            "speed": speed,
             "steps": [dict(step) for step in steps],
             "measure": list(measure),
             "budget": [dict(entry) for entry in budget],
@@ -123,5 +126,5 @@ def compress(
             update={"model": model, "data": samples, "timesteps": network.time.T}
         )
         kept = Store(Path(store))
-        plan = make_plan(pipeline, host, kept, lines=source.lines, text=source.text, allow_code=True)
+        plan = make_plan(pipeline, host, kept, lines=source.lines, text=source.text, allow_code=True, device=device)
         return executed(plan, kept, output, device, silent=silent)

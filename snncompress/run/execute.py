@@ -84,9 +84,17 @@ class Execution:
         seed = derived_seed(self.plan.pipeline.seed, "step", step.index)
         earlier = tuple(done.strategy for done in self.plan.steps[: step.index])
         folder = self.store.work(step.key)
-        path = f"{step.parts['computing path']} {self.device}"
+        path = f"{step.path} {self.device}"
         _say_if_moved(folder, path, self.watch)
-        run = StepRun(seed=seed, earlier=earlier, bench=self._bench, folder=folder, network=before, watch=self.watch)
+        run = StepRun(
+            seed=seed,
+            earlier=earlier,
+            bench=self._bench,
+            folder=folder,
+            network=before,
+            watch=self.watch,
+            path=step.path,
+        )
         started = time.monotonic()
         seed_everything(seed)
         after = guarded(
@@ -96,7 +104,7 @@ class Execution:
         info = {
             "use": step.strategy.use,
             "parts": step.parts,
-            "path": path,
+            "path": f"{run.path} {self.device}",
             "seconds": round(time.monotonic() - started, 3),
             "notes": {**run.notes(), **({"proofs": proofs} if proofs else {})},
         }

@@ -19,6 +19,7 @@ from snncompress.network import Network, restore, save
 from snncompress.run.generators import generator_states, restore_generators
 from snncompress.run.training import train
 from snncompress.run.watch import Watch
+from snncompress.run.ways import WaysFound
 from snncompress.store import write_aside
 from snncompress.strategy import Strategy
 from snncompress.training import Training
@@ -38,6 +39,7 @@ class StepRun:
         folder: Path,
         network: Network,
         watch: Watch,
+        path: str = "reference",
     ) -> None:
         self.seed = seed
         self.earlier = earlier
@@ -47,6 +49,7 @@ class StepRun:
         self._watch = watch
         self._labels: set[str] = set()
         self._notes: dict[str, Any] = {}
+        self._ways = WaysFound(path, watch)
 
     def expect(self, num_epochs: int) -> None:
         """Say how many epochs this step trains in all."""
@@ -75,7 +78,10 @@ class StepRun:
             snapshots=snapshots,
             loss=loss,
             start_epoch=start_epoch,
+            ways=self._ways,
         )
+        if self._ways.found:
+            self._notes["speed"] = self._ways.to_json()
         known = self._notes.setdefault("training", {})
         known[label] = {"epochs": history, "seconds": round(time.monotonic() - started, 3)}
         return trained
@@ -115,6 +121,11 @@ class StepRun:
             self._notes[name] = json.loads(json.dumps(value))
         except (TypeError, ValueError) as error:
             raise StepError(f"note {name!r} is no JSON value: {error}") from error
+
+    @property
+    def path(self) -> str:
+        """The way in which the step has computed."""
+        return self._ways.taken
 
     def notes(self) -> dict[str, Any]:
         """Return the notes written so far."""

@@ -83,7 +83,9 @@ def sweep(
     name = sources[0].pipeline.name
     plans = _all(
         tuple(zip(found, sources, strict=True)),
-        lambda pair: make_plans(pair[1], host, kept, allow_code=allow_code, place=f"{name}/{pair[0].name}"),
+        lambda pair: make_plans(
+            pair[1], host, kept, allow_code=allow_code, place=f"{name}/{pair[0].name}", device=device
+        ),
     )
     folder = Path(output) if output is not None else RUNS / f"{name}-sweep"
     require_device(device)

@@ -18,8 +18,10 @@ from snncompress.measure import DataBench, loader_of, predict
 from snncompress.network import Network, Output
 from snncompress.run.generators import generator_states, restore_generators
 from snncompress.run.losses import Loss, loss_of
+from snncompress.run.memory import freed_memory_kept
 from snncompress.run.optimizers import make_optimizer, make_scheduler
 from snncompress.run.watch import Watch
+from snncompress.run.ways import WaysFound
 from snncompress.training import Training
 
 _CHECKPOINT = "training.pt"
@@ -45,31 +47,40 @@ def train(
     snapshots: Sequence[int] = (),
     loss: Callable[..., Tensor] | None = None,
     start_epoch: int = 0,
+    ways: WaysFound | None = None,
 ) -> tuple[Network, list[dict[str, float | None]]]:
     """Train a copy of ``network`` and return it with the history of its epochs.
 
-    ``folder`` holds the checkpoint; if one is there, training goes on behind it. Masks hold throughout.
+    ``folder`` holds the checkpoint; if one is there, training goes on behind it. Masks hold throughout. ``ways`` finds the
+    fast way through the network; by default it goes its library's own way.
     """
-    session = _Session(network.copy(), training, bench, loss or loss_of(training), start_epoch)
+    session = _Session(network.copy(), training, bench, loss or loss_of(training), start_epoch, ways)
     progress = session.resume(folder / _CHECKPOINT)
     watch.resumed(progress.epoch)
     if not progress.epoch and 0 in snapshots:
         progress.snapshots["epoch-0"] = _weights(session.network)
-    with session.network.hold_masks(session.optimizer):
+    with freed_memory_kept(), session.network.hold_masks(session.optimizer):
         while progress.epoch < training.epochs:
             progress = session.epoch(progress, snapshots)
             session.write(folder / _CHECKPOINT, progress)
             watch.epoch(label, progress.epoch, training.epochs, _spoken(progress.history[-1]))
     session.network.reset()
     trained = session.network
-    return replace(trained, snapshots={**trained.snapshots, **progress.snapshots}), progress.history
+    return replace(trained, fast=None, snapshots={**trained.snapshots, **progress.snapshots}), progress.history
 
 
 class _Session:
     """One training with its optimiser, schedule and loader."""
 
-    def __init__(self, network: Network, training: Training, bench: DataBench, loss: Loss, start_epoch: int) -> None:
-        self.network = network
+    def __init__(
+        self,
+        network: Network,
+        training: Training,
+        bench: DataBench,
+        loss: Loss,
+        start_epoch: int,
+        ways: WaysFound | None,
+    ) -> None:
         self.training = training
         self.bench = bench
         self.loss = loss
@@ -78,6 +89,7 @@ class _Session:
         self.accelerator = _accelerator(bench.device, training.precision)
         self.device = torch.device(bench.device)  # accelerate knows no cuda:1
         network.module.to(self.device)
+        self.network = ways.through(network) if ways else network
         self.optimizer = make_optimizer(network, training)
         self.scheduler = make_scheduler(
             self.optimizer, training, num_epochs=start_epoch + training.epochs, steps_per_epoch=len(self.loader)

@@ -124,6 +124,68 @@ def test_the_choice_is_that_of_sorting(tensors, fraction, scope):
     assert {name: mask.tolist() for name, mask in found.items()} == brute_force(scores, masks, fraction, groups)
 
 
+def by_stable_sort(scores, masks, fraction):
+    """Sort the survivors stably, in one row, and strike out the first."""
+    alive = torch.cat([masks[name].flatten() for name in scores])
+    row = torch.cat([value.flatten().double() for value in scores.values()])
+    places = alive.nonzero().squeeze(1)
+    gone = places[row[places].sort(stable=True).indices[: round(fraction * len(places))]]
+    alive[gone] = False
+    parts = alive.split([value.numel() for value in scores.values()])
+    return {name: part.view(value.shape) for (name, value), part in zip(scores.items(), parts, strict=True)}
+
+
+@pytest.mark.parametrize("fraction", [1e-6, 0.013, 0.3, 0.5, 0.77, 0.999])
+@pytest.mark.parametrize("levels", [1, 2, 50, None])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_many_weights_are_chosen_as_a_stable_sort_would(dtype, levels, fraction):
+    """Signed scores with few levels (ties everywhere, zeros of both signs) or none; more of them than are sampled."""
+    drawn = torch.Generator().manual_seed(4)
+    scores = {
+        name: torch.randn(shape, generator=drawn, dtype=torch.float64)
+        for name, shape in (("a", (300, 500)), ("b", (64, 32, 3, 3)), ("c", (7, 40_000)), ("d", (0, 3)), ("e", ()))
+    }
+    if levels is not None:
+        scores = {name: (value * levels / 4).round() / levels for name, value in scores.items()}
+    scores = {name: value.to(dtype) for name, value in scores.items()}
+    scores["b"] = scores["b"].contiguous(memory_format=torch.channels_last)
+    masks = {name: torch.rand(value.shape, generator=drawn) > 0.3 for name, value in scores.items()}
+    found = prune_smallest(scores, masks, fraction, scope="global")
+    expected = by_stable_sort(scores, masks, fraction)
+    assert all(torch.equal(found[name], expected[name]) for name in scores)
+
+
+def test_zeros_of_both_signs_are_equal_and_the_smallest_numbers_are_not():
+    tiny = 2.0**-149
+    scores = torch.tensor([0.0, -0.0, 2 * tiny, tiny, -0.0, -tiny])
+    order = [smallest(scores, count).int().tolist() for count in (1, 2, 3, 5)]
+    assert order == [[0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1], [1, 1, 0, 0, 0, 1], [1, 1, 0, 1, 1, 1]]
+
+
+def test_scores_of_different_precision_are_compared_without_rounding_them():
+    """Between 1 and the next bfloat16, 1.0078125, lies what only float32 can hold."""
+    scores = {
+        "a": torch.tensor([1.0, 1.0078125], dtype=torch.bfloat16),
+        "b": torch.tensor([1.001, 1.002, 1.009]),
+    }
+    assert kept(prune_smallest(scores, {}, 0.4, scope="global")) == {"a": [0, 1], "b": [0, 1, 1]}
+    assert kept(prune_smallest(scores, {}, 0.8, scope="global")) == {"a": [0, 0], "b": [0, 0, 1]}
+
+
+@pytest.mark.parametrize("scope", ["matrix", "global"])
+def test_dead_weights_may_hold_anything(scope):
+    scores = {"a": torch.tensor([float("nan"), 2.0, 1.0, float("inf")])}
+    alive = {"a": torch.tensor([False, True, True, False])}
+    assert kept(prune_smallest(scores, alive, 0.5, scope=scope)) == {"a": [0, 1, 0, 0]}
+
+
+def test_masks_that_come_back_are_new_even_if_nothing_goes():
+    alive = {"a": torch.ones(3, dtype=torch.bool)}
+    masks = prune_smallest({"a": torch.ones(3)}, alive, 0.0, scope="global")
+    masks["a"][0] = False
+    assert alive["a"].tolist() == [True, True, True]
+
+
 def test_nine_rounds_of_a_quarter_leave_what_arithmetic_says():
     masks = {}
     left = []

@@ -40,12 +40,6 @@ WHOLE = {
 RESET_BY_THE_LIBRARY = [name for name in STEPWISE if name not in ("RSynaptic", "DeltaLeaky")]  # it forgets their states
 
 
-@pytest.fixture(autouse=True)
-def _list_of_instances_of_this_test(monkeypatch):
-    """Keep tests apart: one DeltaLeaky in the list makes ``utils.reset`` fail for every Leaky of the process."""
-    monkeypatch.setattr(snntorch.SpikingNeuron, "instances", [])
-
-
 def sequence(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 1.5
 

@@ -1,0 +1,83 @@
+"""Whether the fast way and a network's own compute the same: both are run in float64, forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from snncompress.errors import ModelError
+from snncompress.network.output import Output
+from snncompress.plugins import guarded
+
+if TYPE_CHECKING:
+    from snncompress.network import Network
+
+TOLERANCE = 1e-9
+"""Largest difference that counts as equal in float64, as part of the largest value; another order of sums gives 1e-13."""
+
+
+def difference(network: Network, make: Callable[[Network], Any], x: Tensor, *, training: bool) -> str:
+    """Return in a few words how the fast way differs from the network's own, or an empty text where it does not.
+
+    Args:
+        network: as it is used; copies of it are run.
+        make: gives the fast way through a network of the same structure.
+        x: a small batch as ``forward`` takes it.
+        training: whether to compare training, gradients included, or evaluation.
+    """
+    x64 = x[:1].double().expand(x.shape) if x.stride(0) == 0 else x.double()
+    own, other = network.in_float64(), network.in_float64()
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        state = torch.get_rng_state()
+        expected = guarded(lambda: _values(own, x64, training=training), "the network's own way", ModelError)
+        torch.set_rng_state(state)
+        try:
+            fast = replace(other, fast=make(other))
+            found = guarded(lambda: _values(fast, x64, training=training), "the fast way", ModelError)
+        except ModelError as error:
+            return str(error).removeprefix("the fast way: ")
+    return _first_difference(expected, found)
+
+
+def _values(network: Network, x: Tensor, *, training: bool) -> dict[str, dict[str, Tensor]]:
+    """Return outputs, gradients and buffers by name."""
+    network.module.train(training)
+    network.reset()
+    with torch.set_grad_enabled(training):
+        output = network.forward(x)
+        if training and (loss := _loss(output)).requires_grad:
+            torch.autograd.backward(loss)
+    network.reset()
+    outputs = {"logits": output.logits} | ({} if output.membranes is None else {"membranes": output.membranes})
+    parameters = network.module.named_parameters()
+    return {
+        "output": {name: value.detach() for name, value in outputs.items()},
+        "gradient": {name: value.grad for name, value in parameters if value.grad is not None and value.numel()},
+        "buffer": {name: value.double() for name, value in network.module.named_buffers() if value.numel()},
+    }
+
+
+def _loss(output: Output) -> Tensor:
+    """Return a number that every output moves differently."""
+    values = [output.logits] + ([] if output.membranes is None else [output.membranes])
+    weights = [torch.linspace(-1, 1, value.numel(), dtype=value.dtype, device=value.device) for value in values]
+    return torch.stack([(value.flatten() * weight).sum() for value, weight in zip(values, weights, strict=True)]).sum()
+
+
+def _first_difference(expected: Mapping[str, Mapping[str, Tensor]], found: Mapping[str, Mapping[str, Tensor]]) -> str:
+    for kind, values in expected.items():
+        if values.keys() != found[kind].keys():
+            return f"it has another {kind}: {', '.join(sorted(values.keys() ^ found[kind].keys())[:3])}"
+        largest = max((float(value.abs().max()) for value in values.values()), default=0.0)
+        for name, value in values.items():
+            other = found[kind][name]
+            if other.shape != value.shape:
+                return f"{kind} {name!r} has shape {list(other.shape)} and not {list(value.shape)}"
+            gap = float((other - value).abs().max())
+            if not gap <= TOLERANCE * largest:
+                return f"{kind} {name!r} differs by {gap:.1e} (the largest is {largest:.1e})"
+    return ""

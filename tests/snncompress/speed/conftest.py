@@ -1,0 +1,8 @@
+import pytest
+
+from snncompress import Host
+
+
+@pytest.fixture(scope="session")
+def host():
+    return Host.from_environment()
