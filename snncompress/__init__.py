@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from snncompress.measure import (
         Observation,
         Predictions,
-        evaluating,
-        leaving_generators,
         measure,
         predict,
     )
@@ -62,6 +60,8 @@ if TYPE_CHECKING:
         Time,
         Timesteps,
         declare,
+        evaluating,
+        leaving_generators,
         load,
         save,
     )
@@ -83,8 +83,8 @@ _PLACES = {
     "errors": "ArtifactError CountError DataError EditError InputError ModelError PipelineError PluginError ProofError "
     "SnncompressError StateError StepError did_you_mean",
     "hookspecs": "hookimpl",
-    "measure": "measure Observation Predictions evaluating leaving_generators predict",
-    "network": "Cut Edit Network Output Replace Size Slice Spikes Time Timesteps declare load save",
+    "measure": "measure Observation Predictions predict",
+    "network": "Cut Edit Network Output Replace Size Slice Spikes Time Timesteps declare evaluating leaving_generators load save",
     "pipeline": "read_component",
     "plugins": "Host",
     "record": "Measurement Record Spread Summary SummaryValue",

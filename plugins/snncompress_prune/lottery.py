@@ -65,10 +65,7 @@ class Lottery(Strategy):
 
     def num_epochs(self, earlier: Sequence[Strategy]) -> int:
         """Return the epochs of all rounds."""
-        if self.epochs is not None:
-            return self.rounds * self.epochs
-        own = self.retrain.epochs if self.retrain else _epochs_behind(last_training(earlier), self._start_epoch)
-        return self.rounds * own
+        return self.rounds * self._training(earlier).epochs
 
     def files(self) -> tuple[Path, ...]:
         """Return the checkpoint to rewind to, if that is a file."""
@@ -94,7 +91,7 @@ class Lottery(Strategy):
 
     def apply(self, network: Network, run: Run) -> Network:
         """Run the rounds; each is kept, so an interrupted lottery goes on behind its last one."""
-        training = self._training(run)
+        training = self._training(run.earlier)
         run.expect(self.rounds * training.epochs)
         target = self._rewind_target(network)
         for number in range(1, self.rounds + 1):
@@ -119,11 +116,11 @@ class Lottery(Strategy):
         run.note("rounds", [*run.notes().get("rounds", []), {"round": number, **density(ticket, self.select)}])
         return run.train(ticket, training, label=f"round {number} of {self.rounds}", start_epoch=self._start_epoch)
 
-    def _training(self, run: Run) -> Training:
+    def _training(self, earlier: Sequence[Strategy]) -> Training:
         epochs = self.epochs
         if epochs is None and self.retrain is None:
-            epochs = _epochs_behind(last_training(run.earlier), self._start_epoch)
-        return training_of(self.retrain, epochs, run.earlier)
+            epochs = _epochs_behind(last_training(earlier), self._start_epoch)
+        return training_of(self.retrain, epochs, earlier)
 
     def _rewind_target(self, network: Network) -> dict[str, Tensor]:
         tensors: Any = (

@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from snncompress.measure.accuracy import Predictions, evaluating, leaving_generators, predict
+from snncompress.measure.accuracy import Predictions, predict
 from snncompress.measure.api import METRICS, measure, measured
 from snncompress.measure.bench import DataBench, encode, loader_of, needs_of
 from snncompress.measure.observe import Observation
@@ -21,8 +21,6 @@ __all__ = [
     "Observation",
     "Predictions",
     "encode",
-    "evaluating",
-    "leaving_generators",
     "loader_of",
     "measure",
     "measured",

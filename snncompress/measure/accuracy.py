@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from snncompress.network import evaluating, leaving_generators
 
 if TYPE_CHECKING:
     from snncompress.components import Bench
@@ -51,27 +49,3 @@ def predict(network: Network, bench: Bench, split: Literal["train", "validation"
             predicted.append(output.mean().argmax(1).cpu())
             labels.append(torch.as_tensor(y_B).cpu())
     return Predictions(torch.cat(predicted), torch.cat(labels))
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Switch a module to evaluation, and back to what each of its parts was."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
-
-
-@contextmanager
-def leaving_generators() -> Iterator[None]:
-    """Put the global generators back: every pass over a loader draws from torch's, a user's samples from any."""
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 - libraries draw from it
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)  # noqa: NPY002 - see above
-            random.setstate(python_state)

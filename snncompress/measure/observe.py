@@ -12,10 +12,11 @@ from torch import Tensor
 
 from snncompress.counts import Activity, OperationCounts
 from snncompress.errors import StateError
-from snncompress.measure.accuracy import Predictions, evaluating, leaving_generators
+from snncompress.measure.accuracy import Predictions
 from snncompress.measure.activity import Watcher
 from snncompress.measure.counting.audit import Audit
 from snncompress.measure.counting.counter import Counter
+from snncompress.network import evaluating, leaving_generators
 
 if TYPE_CHECKING:
     from snncompress.components import Bench, Need

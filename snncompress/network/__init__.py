@@ -3,6 +3,7 @@
 from snncompress.network.artifact import load, load_network, read_description, restore, save
 from snncompress.network.checkpoint import read_checkpoint
 from snncompress.network.edits import Cut, Edit, Replace, Size, Slice, Spikes, Timesteps, edit_from_json
+from snncompress.network.leaving import evaluating, leaving_generators
 from snncompress.network.network import Network
 from snncompress.network.opening import declare, open_architecture
 from snncompress.network.output import Output
@@ -30,6 +31,8 @@ __all__ = [
     "Timesteps",
     "declare",
     "edit_from_json",
+    "evaluating",
+    "leaving_generators",
     "load",
     "load_network",
     "open_architecture",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from snncompress.errors import ProofError
 from snncompress.network.edits import Edit, Slice
+from snncompress.network.leaving import evaluating
 from snncompress.network.output import Output
 
 if TYPE_CHECKING:
@@ -56,12 +57,10 @@ def spike_trains(network: Network, x: Tensor) -> tuple[Output, dict[str, Tensor]
             stack.callback(
                 neuron.module.register_forward_hook(_recorder(neuron.path, neuron.backend.spikes, calls)).remove
             )
-        was_training = network.module.training
-        network.module.eval()
+        stack.enter_context(evaluating(network.module))
         network.reset()
         output = network.forward(x)
         network.reset()
-        network.module.train(was_training)
     return output, {path: seen[0] if len(seen) == 1 else torch.stack(seen) for path, seen in calls.items()}
 
 

@@ -94,9 +94,10 @@ def _fast_way(
     """Find the fast way through the network on random images, as a run finds it on its data."""
     import torch
 
+    from snncompress.network import leaving_generators
     from snncompress.speed import Acceleration, acceleration
 
-    with torch.random.fork_rng(devices=[]):
+    with leaving_generators():
         network = open_reference(reference, host, inputs, overrides, allow_code=allow_code)
         images = torch.rand(_NUM_IMAGES, *_shape(network, inputs))
         x = images if network.time.input == "static" else images.expand(network.time.T, *images.shape)

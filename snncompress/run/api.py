@@ -92,7 +92,7 @@ def compress(
         PipelineError: with every problem of the steps at once.
         StepError: if a step fails; what was finished is kept.
     """
-    from snncompress.measure import leaving_generators
+    from snncompress.network import leaving_generators
     from snncompress.run.in_hand import LoadersInHand, NetworkInHand
 
     with leaving_generators():

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from snncompress.components import Data, Inputs
 from snncompress.errors import DataError, ModelError
-from snncompress.measure import evaluating, leaving_generators, loader_of
-from snncompress.network import InHand, Network, Time
+from snncompress.measure import loader_of
+from snncompress.network import InHand, Network, Time, evaluating, leaving_generators
 from snncompress.plugins import Host, guarded
 from snncompress.run.generators import seed_everything
 

@@ -81,7 +81,7 @@ class StepRun:
             ways=self._ways,
         )
         if self._ways.found:
-            self._notes["speed"] = self._ways.to_json()
+            self._notes["speed"] = self._ways.found.to_json()
         known = self._notes.setdefault("training", {})
         known[label] = {"epochs": history, "seconds": round(time.monotonic() - started, 3)}
         return trained
@@ -124,8 +124,8 @@ class StepRun:
 
     @property
     def path(self) -> str:
-        """The way in which the step has computed."""
-        return self._ways.taken
+        """The way in which the step has computed, also the part of it before an interruption."""
+        return str(self._notes.get("speed", {}).get("path", "reference"))
 
     def notes(self) -> dict[str, Any]:
         """Return the notes written so far."""

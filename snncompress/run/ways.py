@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from snncompress.errors import ModelError
 from snncompress.run.watch import Watch
 from snncompress.speed import Acceleration, Path, acceleration
 
@@ -39,20 +38,6 @@ class WaysFound:
         if known is None:
             self._show(self.found)
         return self.found.network
-
-    @property
-    def taken(self) -> str:
-        """The path that was really taken: what was planned, unless the network has no such way."""
-        return self.found.path if self.found else "reference"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what was found as JSON data: the layers by how they run, and what is not done and why."""
-        if self.found is None:
-            raise ModelError("no network has been trained")
-        by_way: dict[str, list[str]] = {}
-        for layer, how in self.found.layers.items():
-            by_way.setdefault(how, []).append(layer)
-        return {"path": self.found.path, "layers": by_way, "remarks": list(self.found.remarks)}
 
     def _show(self, found: Acceleration) -> None:
         if found.compile_seconds >= 1:

@@ -1,4 +1,4 @@
-"""Compiling a function once for all sizes, whether that is possible here, and how long it took."""
+"""Compiling a function once for all sizes, by torch's compiler."""
 
 from __future__ import annotations
 

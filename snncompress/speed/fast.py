@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from snncompress.speed.kernels import Kernels, has_kernel, run_rule
-from snncompress.speed.layout import from_rows, rows_of
-from snncompress.speed.norms import NormKind, normed
-from snncompress.speed.structure import CONVOLUTIONS, NORMS
+from snncompress.speed.layout import from_rows, is_constant, rows_of
+from snncompress.speed.norms import NormKind, by_channel, keep_statistics, knows, normed, split
+from snncompress.speed.structure import CONVOLUTIONS, NORMS, is_watched_between
+from snncompress.speed.synapses import convolved, folded, folds, is_plain_linear, linear
 
 if TYPE_CHECKING:
     from snncompress.components import Backend
     from snncompress.network import Network
     from snncompress.speed.rule import Fusible
     from snncompress.speed.structure import Structure
-
-_POINTWISE = ((1,), (1,), (0,), (1,), 1)
-"""Kernel size, stride, padding, dilation and groups of a convolution that is a linear map of channels."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Ways:
         linked: whether norms are run with their neighbours: folded into convolutions in evaluation, and, where compiled,
             joined with neurons in training.
         compiled: whether norms and neurons in training go the way that is compiled.
-        kernels: what runs it (a proof lets torch run it as it is).
+        kernels: what runs it; torch as it is may stand in for a compiler, to prove the same ways.
     """
 
     once: bool
@@ -127,10 +124,12 @@ class Fast:
         for neuron in self.fusible:
             yield neuron, "forward", partial(self._neuron, neuron)
         for module in self.module.modules():
-            if isinstance(module, NORMS) and _is_plain_norm(module):
+            if isinstance(module, NORMS) and module.affine:
                 yield module, "forward", partial(self._norm, module, module.forward)
             if isinstance(module, CONVOLUTIONS) and module.padding_mode == "zeros" and self.ways.linked:
                 yield module, "_conv_forward", partial(self._convolution, module)
+            if is_plain_linear(module) and self.ways.linked and self.ways.compiled:
+                yield module, "forward", partial(linear, module)
 
     def described(self, module: nn.Module) -> str:
         """Say how a module runs; an empty text where it runs as ever."""
@@ -141,7 +140,7 @@ class Fast:
             return f"all steps at once, {kernel}{joined}"
         if not self.ways.linked:
             return ""
-        if isinstance(module, NORMS) and _is_plain_norm(module):
+        if isinstance(module, NORMS) and module.affine:
             training = ["in training compiled"] if self.ways.compiled else []
             folded = ["in evaluation folded into the convolution"] if module in self.convolution_of else []
             return "; ".join(training + folded)
@@ -184,7 +183,7 @@ class Fast:
         if neuron not in self.fusible or not (self.ways.linked and self.ways.compiled and norm.training):
             return False
         how = self.fusible[neuron][1]
-        return has_kernel(how, self.ways.kernels) and not (how.returns_membranes or _is_watched_between(norm, neuron))
+        return has_kernel(how, self.ways.kernels) and not (how.returns_membranes or is_watched_between(norm, neuron))
 
     def _norm_and_neuron(
         self, norm: Any, how: Fusible, y_T: Tensor, steps: int, kept: Tensor | None
@@ -202,20 +201,20 @@ class Fast:
         if conv in self._left:
             self._left.discard(conv)
             return x
-        if not norm.training or not _knows(norm, x):
+        if not norm.training or not knows(norm, x):
             return own(x)
         if self._joins(norm):
             self._left.add(norm)
             return x
         if self.ways.linked and self.ways.compiled:
-            leading, values = _split(norm, x)
+            leading, values = split(norm, x)
             found = self._normed(norm, values, None, (), len(values))[0]
             return found.reshape(*leading, *found.shape[2:])
         return self._counted_as_repeated(norm, own, x) if self._is_repeated(norm, x) else own(x)
 
     def _is_repeated(self, norm: nn.Module, x: Tensor) -> bool:
         """Tell whether ``x`` stands for T equal steps."""
-        leading, _ = _split(norm, x)
+        leading, _ = split(norm, x)
         return self.constant and leading[0] * (leading[1] if len(leading) > 1 else 1) == self.batch
 
     def _normed(
@@ -228,17 +227,17 @@ class Fast:
         constant = how is not None and repeated
         kind = NormKind(how.rule if how else None, steps, constant=constant, eps=norm.eps)
         affine = norm.weight.to(rows.dtype), norm.bias.to(rows.dtype)
-        tensors = [_by_channel(value) for value in p]
+        tensors = [by_channel(value) for value in p]
         found = normed(kind, rows, *affine, tensors, kernels=self.ways.kernels)
         repeats = self.steps if repeated else 1
-        _keep_statistics(norm, found.mean_C, found.variance_C, repeats * rows.shape[0] * rows.shape[1] * rows.shape[2])
+        keep_statistics(norm, found.mean_C, found.variance_C, repeats * rows.shape[0] * rows.shape[1] * rows.shape[2])
         places = tuple(y.shape[3:])
         output = from_rows(found.output, places).to(y_T.dtype)
         return output, None if found.membrane is None else from_rows(found.membrane.unsqueeze(0), places)[0]
 
     def _counted_as_repeated(self, norm: Any, own: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """Run the norm's own forward on one of T equal steps; the variance that it keeps counts them all."""
-        _, values = _split(norm, x)
+        _, values = split(norm, x)
         dims = [dim for dim in range(values.dim()) if dim != 2]  # noqa: PLR2004 - channels
         with torch.no_grad():
             variance, mean = torch.var_mean(values, dims, correction=0)
@@ -249,30 +248,19 @@ class Fast:
             output = own(x)
         finally:
             norm._buffers.update(kept)  # noqa: SLF001 - see above
-        _keep_statistics(norm, mean, variance, self.steps * values.numel() // values.shape[2])
+        keep_statistics(norm, mean, variance, self.steps * values.numel() // values.shape[2])
         return output
 
     # ---- convolutions
 
     def _convolution(self, conv: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
         norm: Any = self.structure.norm_of.get(conv)
-        if _folds(conv, norm):
+        if folds(conv, norm):
             self._left.add(conv)
-            weight, bias = _folded(norm, weight, bias)
+            weight, bias = folded(norm, weight, bias)
         elif conv.training and not self.ways.compiled:
             return type(conv)._conv_forward(conv, x, weight, bias)  # noqa: SLF001 - set aside on the instance
-        shape = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
-        if shape == _POINTWISE:
-            return functional.linear(x.transpose(1, 2), weight[:, :, 0], bias).transpose(1, 2)
-        if isinstance(conv, nn.Conv2d):
-            x = x.contiguous(memory_format=torch.channels_last)
-            weight = weight.contiguous(memory_format=torch.channels_last)
-        return type(conv)._conv_forward(conv, x, weight, bias)  # noqa: SLF001 - see above
-
-
-def is_constant(x: Tensor) -> bool:
-    """Tell whether x_T... is one step, expanded: known from its strides, without looking at values."""
-    return x.stride(0) == 0
+        return convolved(conv, x, weight, bias)
 
 
 def _in_full(value: Tensor) -> Tensor:
@@ -289,64 +277,3 @@ def _face(neuron: nn.Module, how: Fusible) -> list[object]:
             found += part._parameters.values()  # noqa: SLF001 - see above
     known = {id(value) for value in how.parameters}
     return found + [value for value in neuron._buffers.values() if id(value) in known]  # noqa: SLF001 - see above
-
-
-def _is_watched_between(first: Any, second: Any) -> bool:
-    """Tell whether somebody may see or change what passes from one module to the next."""
-    return bool(
-        first._forward_hooks  # noqa: SLF001 - no public way to ask
-        or first._backward_hooks  # noqa: SLF001
-        or first._backward_pre_hooks  # noqa: SLF001
-        or second._forward_pre_hooks  # noqa: SLF001
-        or second._backward_hooks  # noqa: SLF001
-    )
-
-
-def _folds(conv: nn.Module, norm: Any) -> bool:
-    """Tell whether a convolution computes what the norm behind it, if there is one, makes of its output."""
-    if norm is None or norm.training or not (norm.track_running_stats and _is_plain_norm(norm)):
-        return False
-    return not _is_watched_between(conv, norm)
-
-
-def _knows(norm: Any, x: Tensor) -> bool:
-    """Tell whether the layout of a norm's input is known: of [A, B, C], only the norms of torch itself say what is what."""
-    if type(norm) not in NORMS and isinstance(norm, nn.BatchNorm1d) and x.dim() == 3:  # noqa: PLR2004 - see above
-        return False
-    return bool(_split(norm, x)[1].shape[2] == norm.num_features)
-
-
-def _is_plain_norm(norm: Any) -> bool:
-    return bool(norm.affine)
-
-
-def _split(norm: nn.Module, x: Tensor) -> tuple[tuple[int, ...], Tensor]:
-    """Return the sizes in front of the channels, and x as y_TBC... (T is 1 where there is no time)."""
-    with_time = x.dim() == (5 if isinstance(norm, nn.BatchNorm2d) else 4)
-    return ((x.shape[0], x.shape[1]), x) if with_time else ((x.shape[0],), x.unsqueeze(0))
-
-
-def _by_channel(value: Tensor) -> Tensor:
-    return value.reshape(()) if value.numel() == 1 else value.reshape(-1)
-
-
-def _keep_statistics(norm: Any, mean_C: Tensor, variance_C: Tensor, count: int) -> None:
-    """Update the running statistics as torch's batch norm does: the variance divided by n - 1."""
-    if not norm.track_running_stats:
-        return
-    with torch.no_grad():
-        norm.num_batches_tracked.add_(1)
-        momentum = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-        norm.running_mean.lerp_(mean_C.to(norm.running_mean.dtype), momentum)
-        variance_C = variance_C * (count / max(1, count - 1))
-        norm.running_var.lerp_(variance_C.to(norm.running_var.dtype), momentum)
-
-
-def _folded(norm: Any, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return weight and bias of a convolution with the norm behind it, as it is in evaluation."""
-    scale = torch.rsqrt(norm.running_var + norm.eps)
-    if norm.affine:
-        scale = scale * norm.weight
-    shift = -norm.running_mean if bias is None else bias - norm.running_mean
-    shift = shift * scale + (norm.bias if norm.affine else 0)
-    return weight * scale.reshape(-1, *[1] * (weight.dim() - 1)), shift

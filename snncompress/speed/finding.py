@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from snncompress.compilers import compiler
 from snncompress.errors import InputError, ModelError, did_you_mean
-from snncompress.speed.fast import Fast, Ways, is_constant
-from snncompress.speed.kernels import Kernels
+from snncompress.network import evaluating, leaving_generators
+from snncompress.speed.fast import Fast, Ways
+from snncompress.speed.kernels import PRECISIONS, Kernels
+from snncompress.speed.layout import is_constant
 from snncompress.speed.native.expressions import UntranslatableError
 from snncompress.speed.native.library import native_norm, native_rule
 from snncompress.speed.proving import difference
@@ -54,6 +56,13 @@ class Acceleration:
     modes: frozenset[bool] = frozenset()
     num_kernels: int = 0
     compile_seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was found as JSON data: the layers by how they run, and what is not done and why."""
+        by_way: dict[str, list[str]] = {}
+        for layer, how in self.layers.items():
+            by_way.setdefault(how, []).append(layer)
+        return {"path": self.path, "layers": by_way, "remarks": list(self.remarks)}
 
 
 def accelerated(network: Network, path: Path = "fused", *, probe: Tensor | None = None) -> Network:
@@ -110,16 +119,17 @@ def _found(network: Network, path: Path, x: Tensor) -> Acceleration:
         where, why = next(iter(refused.items()))
         remark = f"steps run one by one, because of {where!r}: {why}"
         return Acceleration(network, "reference", _described(network, None, refused), (remark,))
-    if not _fusible(network):
+    fusible = _fusible(network)
+    if not fusible:
         return Acceleration(network, "reference", _described(network, None, refused), ("no neuron states its rule",))
     kernels = _kernels(network, path)
     started = time.monotonic()
-    num_kernels = _make_ready(network) if kernels == "native" else 0
+    num_kernels = _make_ready(fusible) if kernels == "native" else 0
     seconds = time.monotonic() - started if num_kernels else 0.0
     best, modes, remarks = _best(network, x, kernels)
     if best is None:
         return Acceleration(network, "reference", _described(network, None, refused), remarks)
-    fast = Fast(network, _fusible(network), _structure(network, x), best, modes)
+    fast = Fast(network, fusible, _structure(network, x), best, modes)
     layers = _described(network, fast, refused)
     return Acceleration(replace(network, fast=fast), path, layers, remarks, best, modes, num_kernels, seconds)
 
@@ -141,17 +151,16 @@ def _best(network: Network, x: Tensor, kernels: Kernels) -> tuple[Ways | None, f
     return best, modes, tuple(remarks)
 
 
-def _make_ready(network: Network) -> int:
+def _make_ready(fusible: Mapping[nn.Module, tuple[Backend, Fusible]]) -> int:
     """Compile what the network needs, also in the precision of the comparison, and return how many kernels that are."""
-    rules = {(how.rule, len(how.parameters)) for _, how in _fusible(network).values()}
-    precisions = (torch.float32, torch.float64)
+    rules = {(how.rule, len(how.parameters)) for _, how in fusible.values()}
     for rule, num_parameters in rules:
         with suppress(UntranslatableError):  # torch runs it
-            for precision in precisions:
+            for precision in PRECISIONS:
                 native_rule(rule, num_parameters, precision)
-    for precision in precisions:
+    for precision in PRECISIONS:
         native_norm(precision)
-    return len(precisions) * (len(rules) + 1)
+    return len(PRECISIONS) * (len(rules) + 1)
 
 
 def _kernels(network: Network, path: Path) -> Kernels:
@@ -189,15 +198,9 @@ def _forms(network: Network, x: Tensor, ways: Ways) -> list[Tensor]:
 
 def _structure(network: Network, x: Tensor) -> Structure:
     """Watch one batch, in evaluation, from a cleared state."""
-    modes = [(part, part.training) for part in network.module.modules()]
-    network.module.eval()
     network.reset()
-    try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            return structure_of(network, x[0] if network.time.runner == "per_step" else x)
-    finally:
-        for part, mode in modes:
-            part.training = mode
+    with evaluating(network.module), leaving_generators():
+        return structure_of(network, x[0] if network.time.runner == "per_step" else x)
 
 
 def _batch_of(network: Network, x: Tensor) -> int:

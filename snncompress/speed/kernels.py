@@ -57,7 +57,7 @@ def run_rule(
         x, v_B = _of_one_precision(x, v_B, parameters)
     layout = Layout.of(x, parameters)
     tensors = tuple(layout.parameter(value) for value in parameters)
-    kind = _Kind(rule, layout.num_dims, steps, constant=len(x) != steps, record=record)
+    kind = NeuronKind(rule, layout.num_dims, steps, constant=len(x) != steps, record=record)
     first = None if v_B is None else layout.flat_step(v_B)
     spikes, membranes = _pieces(kind, layout.flat(x), first, tensors, kernels)
     return layout.unflat(spikes), layout.unflat(membranes) if record else layout.unflat_step(membranes)
@@ -73,7 +73,7 @@ def _of_one_precision(x: Tensor, v_B: Tensor | None, parameters: Sequence[Tensor
 
 
 @dataclass(frozen=True)
-class _Kind:
+class NeuronKind:
     """What one kernel is made for.
 
     Attributes:
@@ -91,25 +91,55 @@ class _Kind:
     record: bool
 
     def first(self, x: Tensor, v: Tensor | None) -> Tensor:
+        """Return the membrane before the first step."""
         return torch.full_like(x[0], self.rule.initial) if v is None else v
 
     def inputs(self, x: Tensor) -> list[Tensor]:
+        """Return the input of each step."""
         return [x.squeeze(0)] * self.steps if self.constant else list(x.unbind(0))
 
     def membranes(self, kept: list[Tensor]) -> Tensor:
+        """Return the membranes that were asked for, of those behind each step."""
         return torch.stack(kept) if self.record else kept[-1]
 
+    def run(self, x: Tensor, v: Tensor | None, p: Tensors) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Return spikes, potentials and membranes of each step, by operations that a compiler can put together."""
+        rule = self.rule
+        first = self.first(x, v)
+        return forward_steps(rule, self.inputs(x), first, p, lambda h, threshold, _: fired(rule, h, threshold))
+
+    def run_back(
+        self,
+        gradients: Gradients,
+        g_spikes: Tensor,
+        g_membranes: Tensor | None,
+        x: Tensor,
+        v: Tensor | None,
+        p: Tensors,
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return the gradients of input, first membrane and tensors, the potentials computed again."""
+        spikes, potentials, _ = self.run(x, v, p)
+        reaching, inputs, first = self.reaching_membranes(g_membranes), self.inputs(x), self.first(x, v)
+        g_xs, g_v, g_p = backward_steps(
+            self.rule, gradients, g_spikes.unbind(0), reaching, spikes, potentials, inputs, first, p
+        )
+        return self.reaching_input(g_xs), g_v, g_p
+
     def reaching_membranes(self, g_membranes: Tensor | None) -> list[Tensor | None]:
+        """Return the gradient that reaches the membrane behind each step from outside."""
         if g_membranes is None:
             return [None] * self.steps
         return list(g_membranes.unbind(0)) if self.record else [*[None] * (self.steps - 1), g_membranes]
 
     def reaching_input(self, g_xs: list[Tensor]) -> Tensor:
+        """Return the gradient of the input, of those of each step."""
         found = torch.stack(g_xs)
         return found.sum(0, keepdim=True) if self.constant else found
 
 
-def _pieces(kind: _Kind, x: Tensor, v: Tensor | None, p: tuple[Tensor, ...], kernels: Kernels) -> tuple[Tensor, Tensor]:
+def _pieces(
+    kind: NeuronKind, x: Tensor, v: Tensor | None, p: tuple[Tensor, ...], kernels: Kernels
+) -> tuple[Tensor, Tensor]:
     kernel = _kernel(kind, kernels, len(p), x.dtype)
     if kind.steps <= LONGEST or not isinstance(kernel, _Compiled):
         return _run(kernel, x, v, p)
@@ -136,7 +166,7 @@ def _run(kernel: _Kernel, x: Tensor, v: Tensor | None, p: tuple[Tensor, ...]) ->
 
 
 @cache
-def _kernel(kind: _Kind, kernels: Kernels, num_parameters: int, dtype: torch.dtype) -> _Kernel:
+def _kernel(kind: NeuronKind, kernels: Kernels, num_parameters: int, dtype: torch.dtype) -> _Kernel:
     if kernels == "torch" or dtype not in PRECISIONS:
         return _Plain(kind)
     if kernels == "native":
@@ -164,7 +194,7 @@ def has_kernel(how: Fusible, kernels: Kernels) -> bool:
 class _Kernel(Protocol):
     """One way to run a neuron forward and backward, in the flat layout."""
 
-    kind: _Kind
+    kind: NeuronKind
 
     def forward(
         self, x: Tensor, v: Tensor | None, p: tuple[Tensor, ...], *, keep: bool = True
@@ -186,7 +216,7 @@ class _Kernel(Protocol):
 class _Native:
     """C: one pass forward, one backward, which computes the potentials again."""
 
-    def __init__(self, kind: _Kind, num_parameters: int, dtype: torch.dtype) -> None:
+    def __init__(self, kind: NeuronKind, num_parameters: int, dtype: torch.dtype) -> None:
         self.kind = kind
         self._rule = native_rule(kind.rule, num_parameters, dtype)
 
@@ -213,8 +243,7 @@ class _Native:
         size = self._size(x)
         reaching = None if g_membranes is None else g_membranes.contiguous()
         g_x, g_v, sums = self._rule.backward(x, v, p, size, g_spikes.contiguous(), reaching, record=self.kind.record)
-        totals = size.summed(sums) if p else ()
-        return g_x, g_v, *(_as(value, one) for value, one in zip(totals, p, strict=False))
+        return g_x, g_v, *size.gradients_of(p, sums)
 
     def _size(self, x: Tensor) -> Columns:
         if self.kind.num_dims > 1:
@@ -222,15 +251,10 @@ class _Native:
         return Columns.flat(x[0].numel())
 
 
-def _as(sums_C: Tensor, value: Tensor) -> Tensor:
-    """Return the sums of a tensor's gradient in its own shape: [C], or one value."""
-    return (sums_C if value.dim() else sums_C.sum()).to(value.dtype)
-
-
 class _Plain:
     """Pure torch: one pass an operation, spikes written where they stay, potentials kept for the backward pass."""
 
-    def __init__(self, kind: _Kind) -> None:
+    def __init__(self, kind: NeuronKind) -> None:
         self.kind = kind
 
     def forward(
@@ -276,18 +300,14 @@ class _Plain:
 class _Compiled:
     """One kernel forward and one backward, which computes the potentials again: that costs it nothing."""
 
-    def __init__(self, kind: _Kind) -> None:
+    def __init__(self, kind: NeuronKind) -> None:
         self.kind = kind
         self._forward = compiled_copy(self._forward_steps)
         self._backward: dict[tuple[Any, ...], Any] = {}
 
     def _forward_steps(self, x: Tensor, v: Tensor, *p: Tensor) -> tuple[Tensor, Tensor]:
-        spikes, _, membranes = self._steps(x, v, p)
+        spikes, _, membranes = self.kind.run(x, v, p)
         return torch.stack(spikes), self.kind.membranes(membranes)
-
-    def _steps(self, x: Tensor, v: Tensor, p: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        rule = self.kind.rule
-        return forward_steps(rule, self.kind.inputs(x), v, p, lambda h, threshold, _: fired(rule, h, threshold))
 
     def forward(
         self, x: Tensor, v: Tensor | None, p: Tensors, *, keep: bool = True
@@ -324,12 +344,8 @@ class _Compiled:
         kind = self.kind
 
         def backward(g_spikes: Tensor, g_membranes: Tensor | None, x: Tensor, v: Tensor, *p: Tensor) -> Any:
-            spikes, potentials, _ = self._steps(x, v, p)
-            reaching = kind.reaching_membranes(g_membranes)
-            g_xs, g_v, g_p = backward_steps(
-                kind.rule, gradients, g_spikes.unbind(0), reaching, spikes, potentials, kind.inputs(x), v, p
-            )
-            return (kind.reaching_input(g_xs), g_v, *g_p)
+            g_x, g_v, g_p = kind.run_back(gradients, g_spikes, g_membranes, x, v, p)
+            return (g_x, g_v, *g_p)
 
         return compiled_copy(backward)
 

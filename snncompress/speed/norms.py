@@ -8,14 +8,15 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from snncompress.speed.compiling import compiled_copy, sizes_vary
-from snncompress.speed.kernels import Kernels, Tensors
+from snncompress.speed.kernels import Kernels, NeuronKind, Tensors
 from snncompress.speed.native.expressions import UntranslatableError
 from snncompress.speed.native.library import Columns, native_norm, native_rule
 from snncompress.speed.rule import UpdateRule
-from snncompress.speed.steps import Gradients, backward_steps, fired, forward_steps
+from snncompress.speed.steps import Gradients
+from snncompress.speed.structure import NORMS
 
 _ROUGHLY = 4
 """Samples whose mean shifts the values before they are squared: any number near the mean will do."""
@@ -105,9 +106,7 @@ class _Native:
         step, reaching = self._step(rows), None if g_membrane is None else g_membrane.contiguous()
         g_values, _, sums = self._rule.backward(rows, None, p, step, g, reaching, record=False, columns=columns)
         found = self._norm.backward(rows, whole, columns, g_values, sums, in_place=True)
-        totals = step.summed(sums) if p else ()
-        g_p = [(one if value.dim() else one.sum()).to(value.dtype) for one, value in zip(totals, p, strict=False)]
-        return *found, *g_p
+        return *found, *step.gradients_of(p, sums)
 
     def _whole(self, rows: Tensor) -> Columns:
         return Columns.of(rows.numel() // rows.shape[-1], rows.shape[-1])
@@ -140,6 +139,7 @@ class _Traced:
     def __init__(self, kind: NormKind, *, compiled: bool) -> None:
         self.kind = kind
         self.compiled = compiled
+        self._neuron = None if kind.rule is None else NeuronKind(kind.rule, 3, kind.steps, kind.constant, record=False)
         self._forward = compiled_copy(self.forward_steps) if compiled else self.forward_steps
         self._backward: dict[Any, Any] = {}
 
@@ -166,27 +166,18 @@ class _Traced:
         first = 1 if rows.dim() == 4 else 0  # noqa: PLR2004 - [T, B, L, C]: the number of steps is fixed
         return [sizes_vary(rows, first), *(sizes_vary(value) for value in others)]
 
-    def _neuron(self, values: Tensor, p: Tensors) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        rule = self.kind.rule
-        assert rule is not None  # noqa: S101 - asked only where there is a neuron
-        first = torch.full_like(values[0], rule.initial)
-        return forward_steps(rule, self._inputs(values), first, p, lambda h, threshold, _: fired(rule, h, threshold))
-
-    def _inputs(self, values: Tensor) -> list[Tensor]:
-        return [values.squeeze(0)] * self.kind.steps if self.kind.constant else list(values.unbind(0))
-
     def forward_steps(self, rows: Tensor, weight: Tensor, bias: Tensor, *p: Tensor) -> Any:
         mean, variance = _statistics(rows)
         scale = weight * torch.rsqrt(variance + self.kind.eps)
         values = rows * scale + (bias - mean * scale)
-        if self.kind.rule is None:
+        if self._neuron is None:
             return values, None, mean, variance
-        spikes, _, membranes = self._neuron(values, p)
-        return torch.stack(spikes), membranes[-1], mean, variance
+        spikes, _, membranes = self._neuron.run(values, None, p)
+        return torch.stack(spikes), self._neuron.membranes(membranes), mean, variance
 
     def _backward_for(self, p: tuple[Tensor, ...], dtype: torch.dtype) -> Any:
-        kind = self.kind
-        gradients = None if kind.rule is None else Gradients.of(kind.rule, 3, p, dtype)
+        kind, neuron = self.kind, self._neuron
+        gradients = None if neuron is None else Gradients.of(neuron.rule, neuron.num_dims, p, dtype)
 
         def backward(
             g_output: Tensor,
@@ -202,18 +193,9 @@ class _Traced:
             scale = weight * inverse
             g_values = g_output
             g_p: list[Tensor] = []
-            if kind.rule is not None and gradients is not None:
+            if neuron is not None and gradients is not None:
                 values = rows * scale + (bias - mean * scale)
-                spikes, potentials, _ = self._neuron(values, p)
-                reaching = [*[None] * (kind.steps - 1), g_membrane]
-                first = torch.full_like(values[0], kind.rule.initial)
-                inputs = self._inputs(values)
-                g_xs, _, g_p = backward_steps(
-                    kind.rule, gradients, g_output.unbind(0), reaching, spikes, potentials, inputs, first, p
-                )
-                g_values = torch.stack(g_xs)
-                if kind.constant:
-                    g_values = g_values.sum(0, keepdim=True)
+                g_values, _, g_p = neuron.run_back(gradients, g_output, g_membrane, values, None, p)
             count = _num_values(rows)
             standard = (rows - mean) * inverse
             g_bias, g_weight = _total(g_values), _total(g_values * standard)
@@ -243,3 +225,33 @@ class _NormNeuron(torch.autograd.Function):
             g_output = rows.new_zeros((ctx.kernel.kind.steps, *rows.shape[1:]))
         kept, p = tuple(rest[: ctx.num_kept]), tuple(rest[ctx.num_kept :])
         return None, *ctx.kernel.backward(g_output, g_membrane, rows, kept, p)
+
+
+def knows(norm: Any, x: Tensor) -> bool:
+    """Tell whether the layout of a norm's input is known: of [A, B, C], only the norms of torch itself say what is what."""
+    if type(norm) not in NORMS and isinstance(norm, nn.BatchNorm1d) and x.dim() == 3:  # noqa: PLR2004 - see above
+        return False
+    return bool(split(norm, x)[1].shape[2] == norm.num_features)
+
+
+def split(norm: nn.Module, x: Tensor) -> tuple[tuple[int, ...], Tensor]:
+    """Return the sizes in front of the channels, and x as y_TBC... (T is 1 where there is no time)."""
+    with_time = x.dim() == (5 if isinstance(norm, nn.BatchNorm2d) else 4)
+    return ((x.shape[0], x.shape[1]), x) if with_time else ((x.shape[0],), x.unsqueeze(0))
+
+
+def by_channel(value: Tensor) -> Tensor:
+    """Return a tensor of a neuron without dimensions, or as [C]."""
+    return value.reshape(()) if value.numel() == 1 else value.reshape(-1)
+
+
+def keep_statistics(norm: Any, mean_C: Tensor, variance_C: Tensor, count: int) -> None:
+    """Update the running statistics as torch's batch norm does: the variance divided by n - 1."""
+    if not norm.track_running_stats:
+        return
+    with torch.no_grad():
+        norm.num_batches_tracked.add_(1)
+        momentum = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+        norm.running_mean.lerp_(mean_C.to(norm.running_mean.dtype), momentum)
+        variance_C = variance_C * (count / max(1, count - 1))
+        norm.running_var.lerp_(variance_C.to(norm.running_var.dtype), momentum)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from snncompress.errors import ModelError
-from snncompress.network.output import Output
+from snncompress.network import Output, leaving_generators
 from snncompress.plugins import guarded
+from snncompress.speed.layout import is_constant
 
 if TYPE_CHECKING:
     from snncompress.network import Network
@@ -29,9 +30,9 @@ def difference(network: Network, make: Callable[[Network], Any], x: Tensor, *, t
         x: a small batch as ``forward`` takes it.
         training: whether to compare training, gradients included, or evaluation.
     """
-    x64 = x[:1].double().expand(x.shape) if x.stride(0) == 0 else x.double()
+    x64 = x[:1].double().expand(x.shape) if is_constant(x) else x.double()
     own, other = network.in_float64(), network.in_float64()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with leaving_generators():
         state = torch.get_rng_state()
         expected = guarded(lambda: _values(own, x64, training=training), "the network's own way", ModelError)
         torch.set_rng_state(state)

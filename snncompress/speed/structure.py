@@ -77,3 +77,14 @@ class _Seen:
         """Return the module whose output this is, untouched since, in whatever shape."""
         module, output, version = self._known.get((value.data_ptr(), value.numel()), (None, value, -1))
         return module if module is not None and output._version == version else None  # noqa: SLF001 - see above
+
+
+def is_watched_between(first: Any, second: Any) -> bool:
+    """Tell whether somebody may see or change what passes from one module to the next."""
+    return bool(
+        first._forward_hooks  # noqa: SLF001 - no public way to ask
+        or first._backward_hooks  # noqa: SLF001
+        or first._backward_pre_hooks  # noqa: SLF001
+        or second._forward_pre_hooks  # noqa: SLF001
+        or second._backward_hooks  # noqa: SLF001
+    )

@@ -59,6 +59,11 @@ class Columns:
         """Return sums [blocks, K, columns] as [K, channels]."""
         return torch.unflatten(sums, 2, (-1, self.channels)).sum((0, 2))
 
+    def gradients_of(self, p: Sequence[Tensor], sums: Tensor) -> list[Tensor]:
+        """Return the gradients of a rule's tensors, the first of the sums, each in its tensor's shape: [C], or one value."""
+        totals = self.summed(sums) if p else ()
+        return [(one if value.dim() else one.sum()).to(value.dtype) for one, value in zip(totals, p, strict=False)]
+
 
 NUM_COLUMNS = 4
 """Mean, inverse deviation, scale and shift of a norm: what norm.c writes and neuron.c reads."""

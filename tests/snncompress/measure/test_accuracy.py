@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from snncompress import Predictions
-from snncompress.measure import evaluating
+from snncompress.network import evaluating
 
 
 def test_accuracy_by_hand():

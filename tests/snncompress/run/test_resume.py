@@ -177,3 +177,16 @@ def test_a_finished_stage_keeps_no_checkpoint_of_its_trainings(folder, host, loa
     run = StepRun(seed=0, earlier=(), bench=bench, folder=folder / "w", network=network, watch=Watch(silent=True))
     run.stage("one", lambda: run.train(network, Training(epochs=1), label="inner"))
     assert sorted(place.name for place in (folder / "w").iterdir()) == ["one.done"]
+
+
+def test_a_step_whose_stages_were_all_done_before_still_says_its_way(folder, host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host).with_snapshot("init")
+    bench = DataBench(LoadersInHand.of(loaders, network, kind="static").data, host.catalogue["encoders"]["direct"](), 0)
+    network = network.with_probe(next(iter(loaders[1]))[0].expand(4, -1, -1, -1, -1))
+    given = {"seed": 0, "earlier": (), "bench": bench, "folder": folder / "w", "network": network, "path": "fused"}
+    paths = []
+    for _ in range(2):
+        run = StepRun(**given, watch=Watch(silent=True))
+        run.stage("one", lambda run=run: run.train(network, Training(epochs=1), label="inner"))
+        paths.append(run.path)
+    assert paths == ["fused", "fused"]
