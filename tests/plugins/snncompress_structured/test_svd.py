@@ -87,8 +87,8 @@ def num_parameters(network):
     return sum(value.numel() for value in network.module.parameters())
 
 
-def facts_of(network, *state):
-    return Facts(network.inventory, network.time, Inputs((1, 8, 8), 10), frozenset(state))
+def facts_of(network, *state, earlier=()):
+    return Facts(network.inventory, network.time, Inputs((1, 8, 8), 10), frozenset(state), earlier)
 
 
 def logits(network, x):
@@ -215,6 +215,15 @@ def test_masks_of_factored_layers_are_dropped_and_named(jelly, make, new_run):
     assert set(factored.masks) == {"fc2.weight"}
     product = factored.tensors["fc1.second.weight"] @ factored.tensors["fc1.first.weight"]
     assert torch.allclose(product, pruned.tensors["fc1.weight"], atol=1e-6)
+
+
+def test_snapshots_hold_the_factors_that_the_step_made(jelly, make, new_run):
+    kept = jelly.with_snapshot("init").with_weights({"fc2.bias": torch.ones(10)})
+    factored = make("lowrank.svd", rank=4).apply(kept, new_run(kept))
+    init = factored.snapshots["init"]
+    assert set(init) == set(factored.tensors)
+    assert torch.equal(init["fc1.first.weight"], factored.tensors["fc1.first.weight"])
+    assert torch.equal(init["fc2.bias"], jelly.tensors["fc2.bias"])
 
 
 def test_a_sliced_network_is_factored_at_its_new_size(jelly, make, new_run, tmp_path, host):
@@ -393,6 +402,12 @@ def test_what_cannot_work_is_told_before_anything_runs(spikformer, make, setting
     assert [problem.where for problem in problems] == [(where,), ("use",)]
     assert problems[0].what == told
     assert problems[1].what == "needs trained weights, which no earlier step provides"
+
+
+def test_behind_a_step_that_may_have_changed_sizes_the_plan_judges_none(spikformer, make):
+    earlier = (make("lowrank.svd", rank=1),)
+    for settings in ({"parameters_at_most": 500}, {"fraction": 0.1}):
+        assert list(make("lowrank.svd", **settings).check(facts_of(spikformer, "weights", earlier=earlier))) == []
 
 
 def test_without_a_plan_the_same_is_an_error_of_the_step(spikformer, make, new_run):
