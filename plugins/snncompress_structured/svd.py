@@ -84,24 +84,16 @@ class LowRankFactors(Strategy):
 
     def apply(self, network: Network, run: Run) -> Network:
         """Choose ranks, factor, then fine-tune."""
-        matrices, left = _factorable(network, self._terms(network.inventory))
-        if fault := self._budget_fault(matrices):
-            raise StepError(fault)
+        matrices, faults = _factorable(network, self._terms(network.inventory))
         spectra = _spectra(network, matrices)
-        ranks = dict(zip(matrices, self._ranks(matrices, spectra), strict=True))
-        chosen = {matrix: rank for matrix, rank in ranks.items() if self.rank or matrix.saves(rank)}
-        left |= {
-            matrix.path: f"two factors of rank {rank} would have no fewer parameters"
-            for matrix, rank in ranks.items()
-            if matrix not in chosen
-        }
+        chosen, whole = self._chosen(spectra)
         factored = network.edited([_edit(network, matrix, rank) for matrix, rank in chosen.items()])
-        run.note("factors", _noted(chosen, dict(zip(matrices, spectra, strict=True))))
-        run.note("left whole", left)
+        run.note("factors", _noted(chosen, spectra))
+        run.note("left whole", faults | whole)
         run.note("masks dropped", sorted(set(network.masks) - set(factored.masks)))
         run.note("caution", _CAUTION)
         if not chosen:
-            run.progress("  no layer is factored: two factors of these ranks would have no fewer parameters")
+            run.progress("  no layer is factored: the record's notes say why")
         if self.finetune is None:
             return factored
         run.expect(self.finetune.epochs)
@@ -112,6 +104,19 @@ class LowRankFactors(Strategy):
             yield Problem(("parameters_at_most",), fault)
         if self.fraction is not None and not any(map(Matrix.saves, matrices, self._ranks(matrices, ()))):
             yield Problem(("fraction",), "no layer has fewer parameters in two factors of such ranks", "remove more")
+
+    def _chosen(self, spectra: Mapping[Matrix, Sequence[float]]) -> tuple[dict[Matrix, int], dict[str, str]]:
+        """Return the rank of each layer that is factored, and why the others are not, by path."""
+        matrices = list(spectra)
+        if fault := self._budget_fault(matrices):
+            raise StepError(fault)
+        ranks = dict(zip(matrices, self._ranks(matrices, list(spectra.values())), strict=True))
+        chosen = {matrix: rank for matrix, rank in ranks.items() if self.rank is not None or matrix.saves(rank)}
+        return chosen, {
+            matrix.path: f"two factors of rank {rank} would have no fewer parameters"
+            for matrix, rank in ranks.items()
+            if matrix not in chosen
+        }
 
     def _terms(self, inventory: Inventory) -> tuple[str, ...]:
         if self.select is not None:
@@ -159,16 +164,15 @@ def _factorable(network: Network, terms: Sequence[str]) -> tuple[list[Matrix], d
     return found, faults
 
 
-def _spectra(network: Network, matrices: Sequence[Matrix]) -> list[list[float]]:
+def _spectra(network: Network, matrices: Sequence[Matrix]) -> dict[Matrix, list[float]]:
     from snncompress_structured.factors import singular_values
 
     tensors = network.tensors
-    weights = {matrix.path: tensors[matrix.weight] for matrix in matrices}
-    if wrong := [path for path, weight in weights.items() if not weight.isfinite().all()]:
+    if wrong := [matrix.path for matrix in matrices if not tensors[matrix.weight].isfinite().all()]:
         raise StepError(
             f"the weights of {wrong[0]!r} are not finite, so they have no singular values; train again with a lower lr"
         )
-    return [singular_values(weight) for weight in weights.values()]
+    return {matrix: singular_values(tensors[matrix.weight]) for matrix in matrices}
 
 
 def _edit(network: Network, matrix: Matrix, rank: int) -> Replace:

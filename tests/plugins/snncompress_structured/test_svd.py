@@ -139,7 +139,7 @@ def test_a_plain_network_without_neurons_computes_the_same_at_full_rank(host, ma
 
 
 def test_a_layer_of_a_user_at_full_rank_is_proved_in_float64_and_not_claimed_in_float32(jelly, make, new_run):
-    precise = jelly.in_float64().with_probe(jelly.probe.double())
+    precise = jelly.in_float64()
     step = make("lowrank.svd", rank=24)
     assert len(step.apply(precise, new_run(precise)).proofs) == 1
     factored = step.apply(jelly, new_run(jelly))
