@@ -226,7 +226,7 @@ class Network:
         changed.module.double()
         for backend in {id(item.backend): item.backend for item in changed.owners.owned}.values():
             backend.to_float64(changed.module)
-        return changed
+        return changed if self.probe is None else changed.with_probe(self.probe.double())
 
     # ---- saying what training must honour
 

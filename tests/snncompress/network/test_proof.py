@@ -121,6 +121,13 @@ def test_float64_is_float64_throughout(host):
     assert all(value.dtype is torch.float64 for value in trains.values())
 
 
+def test_in_float64_the_probe_still_fits(chain):
+    probe = torch.rand(3, 8, 6)
+    precise = chain.with_probe(probe).in_float64()
+    assert torch.equal(precise.probe, probe.double())
+    assert precise.forward(precise.probe).logits.dtype is torch.float64
+
+
 def _same():
     net = nn.Sequential(layer.Linear(6, 8), neuron.LIFNode(), layer.Linear(8, 3), neuron.IFNode())
     functional.set_step_mode(net, "m")
