@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from snncompress.anatomy import Block, Dimension, Firing, Place, Preparation, Width
     from snncompress.code import import_object, source_hash
     from snncompress.components import (
         Architecture,
@@ -78,7 +79,8 @@ if TYPE_CHECKING:
     from snncompress.training import Training
 
 _PLACES = {
-    "components": "Architecture Backend Bench Data Dataset Encoder EnergyModel Exporter Inputs Metric ModuleBuilder Reporter",
+    "anatomy": "Block Dimension Firing Place Preparation Width",
+    "components": "Anatomy Architecture Backend Bench Data Dataset Encoder EnergyModel Exporter Inputs Metric ModuleBuilder Reporter",
     "counts": "Activity LayerActivity OperationCounts Row",
     "errors": "ArtifactError CountError DataError EditError InputError ModelError PipelineError PluginError ProofError "
     "SnncompressError StateError StepError did_you_mean",
@@ -102,10 +104,12 @@ _HOME = {name: module for module, names in _PLACES.items() for name in names.spl
 
 __all__ = [
     "Activity",
+    "Anatomy",
     "Architecture",
     "ArtifactError",
     "Backend",
     "Bench",
+    "Block",
     "Comparison",
     "Count",
     "CountError",
@@ -114,6 +118,7 @@ __all__ = [
     "Data",
     "DataError",
     "Dataset",
+    "Dimension",
     "Edit",
     "EditError",
     "Encoder",
@@ -122,6 +127,7 @@ __all__ = [
     "Entry",
     "Exporter",
     "Facts",
+    "Firing",
     "Fraction",
     "Fusible",
     "Host",
@@ -140,8 +146,10 @@ __all__ = [
     "OperationCounts",
     "Output",
     "PipelineError",
+    "Place",
     "PluginError",
     "Predictions",
+    "Preparation",
     "Problem",
     "ProofError",
     "Record",
@@ -167,6 +175,7 @@ __all__ = [
     "Training",
     "UpdateRule",
     "Verdict",
+    "Width",
     "accelerated",
     "as_tuple",
     "compress",

@@ -6,7 +6,7 @@ Architectures, data sets, encoders, metrics, exporters and reporters are frozen 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
     from torch.utils.data import DataLoader
 
+    from snncompress.anatomy import Block
     from snncompress.measure import Observation
     from snncompress.network import Network, Time
     from snncompress.report import Comparison
@@ -179,6 +180,16 @@ class ModuleBuilder(Protocol):
 
     def transfer(self, old: nn.Module, new: nn.Module) -> None:
         """Set the new module's values from the old one's; called once, not on replay."""
+
+
+class Anatomy(Protocol):
+    """Recognises the blocks of known architectures: which tensors share which inner dimensions."""
+
+    def blocks(self, network: Network, x: Tensor) -> Iterable[Block]:
+        """Yield the blocks of ``network`` that this anatomy knows, in the order in which they run.
+
+        ``x`` is a small batch as ``forward`` takes it, perhaps on the meta device, for anatomies that watch it flow.
+        """
 
 
 @runtime_checkable

@@ -92,6 +92,16 @@ def snncompress_backends() -> Mapping[str, Lazy]:
 
 
 @hookspec
+def snncompress_anatomies() -> Mapping[str, Lazy]:
+    """Return anatomies, each as the place of a class without constructor arguments: ``package.module:Class``.
+
+    The name of an anatomy is the import name of the library whose networks it knows; it is not asked where nobody has
+    imported that.
+    """
+    raise AssertionError
+
+
+@hookspec
 def snncompress_modules() -> Mapping[str, Lazy]:
     """Return builders for the edit ``Replace`` by name, each as a place: ``package.module:Class``."""
     raise AssertionError
@@ -122,6 +132,7 @@ REGISTRATION = {
     "exporters": "exporter",
     "reporters": "reporter",
     "backends": "backend",
+    "anatomies": "anatomy",
     "modules": "module",
     "zoos": "zoo",
 }

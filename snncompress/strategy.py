@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from snncompress.anatomy import Block
 from snncompress.code import import_object
 from snncompress.errors import ModelError
 from snncompress.selectors import Inventory
@@ -41,7 +42,8 @@ class Facts:
     """What the plan knows before anything runs.
 
     ``state`` holds what the network will have when the step starts: ``weights`` (they are trained),
-    ``snapshot:NAME``, ``masks``. ``earlier`` are the steps before this one.
+    ``snapshot:NAME``, ``masks``. ``earlier`` are the steps before this one. ``blocks()`` gives the recognised blocks of the
+    network as it is before the first step.
     """
 
     inventory: Inventory
@@ -49,6 +51,7 @@ class Facts:
     inputs: Inputs
     state: frozenset[str]
     earlier: tuple[Strategy, ...] = ()
+    blocks: Callable[[], tuple[Block, ...]] = tuple
 
     def check_selector(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
         """Return a problem for each term that matches nothing, or one if no weight is picked."""

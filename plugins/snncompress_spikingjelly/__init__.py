@@ -24,3 +24,21 @@ def snncompress_architectures() -> Sequence[type[Architecture]]:
 def snncompress_backends() -> Mapping[str, str]:
     """Return the backend under the name of the library's package."""
     return {"spikingjelly": "snncompress_spikingjelly.backend:SpikingJellyBackend"}
+
+
+@hookimpl
+def snncompress_anatomies() -> Mapping[str, str]:
+    """Return the anatomy of the library's spiking Transformers."""
+    return {"spikingjelly": "snncompress_spikingjelly.anatomy:SpikingJellyAnatomy"}
+
+
+@hookimpl
+def snncompress_modules() -> Mapping[str, str]:
+    """Return what takes the place of attention before it is cut."""
+    place = "snncompress_spikingjelly.attention"
+    return {
+        "spikingjelly.cut_self_attention": f"{place}:SelfAttentionBuilder",
+        "spikingjelly.cut_maxformer_attention": f"{place}:MaxFormerAttentionBuilder",
+        "spikingjelly.cut_qk_attention": f"{place}:QKAttentionBuilder",
+        "spikingjelly.cut_spike_driven_attention": f"{place}:SpikeDrivenAttentionBuilder",
+    }

@@ -52,11 +52,15 @@ class Size:
 
 @dataclass(frozen=True)
 class Spikes:
-    """Say which indices of a neuron's output remain along ``axis`` (counted in what its forward returns)."""
+    """Say which indices of a neuron's output remain along ``axis`` (counted in what its forward returns).
+
+    With ``joined`` that many axes from there on are one, head beside channel; a negative axis holds over stacked calls too.
+    """
 
     neuron: str
     axis: int
     keep: tuple[int, ...]
+    joined: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,10 @@ class Slice:
             "edit": "slice",
             "cuts": [{"tensor": cut.tensor, "axis": cut.axis, "keep": list(cut.keep)} for cut in self.cuts],
             "sizes": [{"module": size.module, "attribute": size.attribute, "value": size.value} for size in self.sizes],
-            "spikes": [{"neuron": item.neuron, "axis": item.axis, "keep": list(item.keep)} for item in self.spikes],
+            "spikes": [
+                {"neuron": item.neuron, "axis": item.axis, "keep": list(item.keep), "joined": item.joined}
+                for item in self.spikes
+            ],
         }
 
 
@@ -186,7 +193,10 @@ def edit_from_json(data: Mapping[str, Any]) -> Edit:
             return Slice(
                 tuple(Cut(cut["tensor"], cut["axis"], tuple(cut["keep"])) for cut in data["cuts"]),
                 tuple(Size(size["module"], size["attribute"], size["value"]) for size in data["sizes"]),
-                tuple(Spikes(item["neuron"], item["axis"], tuple(item["keep"])) for item in data["spikes"]),
+                tuple(
+                    Spikes(item["neuron"], item["axis"], tuple(item["keep"]), item.get("joined", 1))
+                    for item in data["spikes"]
+                ),
             )
         case "replace":
             return Replace(data["path"], data["module"], dict(data["arguments"]), exact=data["exact"])

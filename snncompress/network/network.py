@@ -13,9 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from snncompress.anatomy import Block
 from snncompress.components import Backend
 from snncompress.errors import EditError, ModelError
+from snncompress.network.anatomy import blocks_of
 from snncompress.network.checkpoint import read_checkpoint
+from snncompress.network.cutting import cutting
 from snncompress.network.edits import Edit, Replace, Slice, survivors
 from snncompress.network.inventory import inventory_of
 from snncompress.network.output import Output
@@ -71,6 +74,17 @@ class Network:
     def inventory(self) -> Inventory:
         """The modules, roles and parameters, as selectors see them."""
         return inventory_of(self.module, self.source.roles(), self.owners)
+
+    def blocks(self, x: Tensor | None = None) -> tuple[Block, ...]:
+        """Return the recognised blocks and their inner dimensions, watching ``x`` (or the network's own probe) flow.
+
+        Raises:
+            ModelError: if there is no batch to watch.
+        """
+        batch = x if x is not None else self.probe
+        if batch is None:
+            raise ModelError("a batch is needed to see what follows what: pass blocks(x), or give the network a probe")
+        return blocks_of(self, batch)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -128,6 +142,10 @@ class Network:
             changed = network._edited_once(edit)
             network = changed._proved(network, edit, probe if probe is not None else self.probe)  # noqa: SLF001 - our own class
         return network
+
+    def cut(self, blocks: Sequence[Block], keep: Mapping[str, Sequence[int]]) -> Network:
+        """Return the network with the indices ``keep`` of the blocks' dimensions, by dimension; proved as ``edited`` does."""
+        return self.edited(cutting(self, blocks, keep))
 
     def _edited_once(self, edit: Edit) -> Network:
         fresh = self.copy()

@@ -107,7 +107,7 @@ def _compare_float64(
             "no neuron fires on the probe batch, so nothing can be proved; train the network or calibrate its norms first"
         )
     for path, spikes in found_spikes.items():
-        _require_equal(path, _kept(expected_spikes, kept, path), spikes)
+        _require_equal(path, _kept(expected_spikes, kept, path, spikes), spikes)
     difference = float((expected.logits - found.logits).abs().max())
     if not difference <= LOGIT_TOLERANCE:
         raise ProofError(f"logits differ by {difference:.3g} in float64 although every spike is equal")
@@ -128,11 +128,16 @@ def _require_equal(path: str, expected: Tensor | None, found: Tensor) -> None:
         )
 
 
-def _kept(spikes: Mapping[str, Tensor], kept: Mapping[str, Any], path: str) -> Tensor | None:
+def _kept(spikes: Mapping[str, Tensor], kept: Mapping[str, Any], path: str, like: Tensor) -> Tensor | None:
+    """Return what remains of a neuron's spikes, laid out as those after the edit where axes were joined."""
     value = spikes.get(path)
     if value is None or path not in kept:
         return value
-    return value.index_select(kept[path].axis, torch.tensor(kept[path].keep, device=value.device))
+    item = kept[path]
+    axis = item.axis % value.dim()
+    value = value.flatten(axis, axis + item.joined - 1)
+    value = value.index_select(axis, torch.tensor(item.keep, device=value.device))
+    return value.reshape(like.shape) if value.numel() == like.numel() and item.joined > 1 else value
 
 
 def _flips(reference: Network, after: Network, kept: Mapping[str, Any], probe: Tensor) -> int:
@@ -140,7 +145,7 @@ def _flips(reference: Network, after: Network, kept: Mapping[str, Any], probe: T
     _, expected = spike_trains(reference, probe)
     torch.set_rng_state(generator_state)
     _, found = spike_trains(after, probe)
-    pairs = ((_kept(expected, kept, path), spikes) for path, spikes in found.items())
+    pairs = ((_kept(expected, kept, path, spikes), spikes) for path, spikes in found.items())
     return sum(int((before != spikes).sum()) for before, spikes in pairs if before is not None)
 
 

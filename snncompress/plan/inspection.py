@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from snncompress.compilers import compiler
 from snncompress.components import Inputs
 from snncompress.errors import ModelError, SnncompressError
+from snncompress.plan.blank import blank_batch
 from snncompress.plan.reference import inputs_of, open_reference
 from snncompress.plugins import Host, guarded
 
 if TYPE_CHECKING:
+    from snncompress.anatomy import Block
     from snncompress.network import Network
     from snncompress.speed import Acceleration, Path
 
@@ -27,6 +29,7 @@ class Inspection:
     """The parts of a network: how it runs in time, its neurons, its modules with roles and tensors, how each trains.
 
     Attributes:
+        blocks: what was recognised, and the inner dimensions that can be cut, a line each.
         speed: the fast way through it: ``path`` and ``remarks``; each module says its own under ``runs``.
     """
 
@@ -36,6 +39,7 @@ class Inspection:
     neurons: dict[str, int]
     unknown: tuple[str, ...]
     edits: tuple[str, ...]
+    blocks: tuple[str, ...]
     modules: tuple[dict[str, Any], ...]
     speed: dict[str, Any]
 
@@ -59,6 +63,7 @@ class Inspection:
             yield "keeps state that no backend owns: " + ", ".join(self.unknown)
         if self.edits:
             yield "edits: " + ", ".join(self.edits)
+        yield from (f"block: {block}" for block in self.blocks)
         yield f"training: {self.speed['path']}" + "".join(f"; {remark}" for remark in self.speed["remarks"])
         yield ""
         width = max((len(part["path"]) for part in self.modules), default=0)
@@ -83,6 +88,7 @@ def inspect(
         dict(kinds),
         network.owners.unknown,
         tuple(str(edit.to_json()["edit"]) for edit in network.edits),
+        tuple(map(str, _blocks(network, replace(inputs, shape=_shape(network, inputs))))),
         tuple(_modules(network, found.layers)),
         {"path": found.path, "remarks": list(found.remarks)},
     )
@@ -106,6 +112,14 @@ def _fast_way(
             return guarded(lambda: acceleration(network, path, probe=x), "trying the fast way", ModelError)
         except SnncompressError as error:
             return Acceleration(network, "reference", {}, (str(error),))
+
+
+def _blocks(network: Network, inputs: Inputs) -> tuple[Block, ...]:
+    """Return what is recognised of a network that takes images of this shape; nothing where it takes none."""
+    try:
+        return guarded(lambda: network.blocks(blank_batch(network, inputs)), "watching a batch flow", ModelError)
+    except SnncompressError:
+        return ()
 
 
 def _shape(network: Network, inputs: Inputs) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from snncompress.compilers import compiler
@@ -11,6 +12,7 @@ from snncompress.components import Architecture, Inputs, Metric
 from snncompress.errors import DataError, EditError, InputError, PipelineError
 from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
+from snncompress.plan.blank import blank_batch
 from snncompress.plan.computing import computing_path
 from snncompress.plan.keys import key_of, metric_key, root_parts, step_parts
 from snncompress.plugins import Host
@@ -276,11 +278,12 @@ def _check(plan: Plan, lines: Lines) -> None:
         raise PipelineError(lines([(("timesteps",), str(error), "")])) from error
     problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
     state = set(_first_state(pipeline, network))
-    problems += _check_metrics(plan, Facts(network.inventory, network.time, plan.inputs, frozenset(state)))
+    blocks = cache(lambda: network.blocks(blank_batch(network, plan.inputs)))
+    known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks)
+    problems += _check_metrics(plan, known(frozenset(state)))
     earlier: list[Strategy] = []
     for step in plan.steps:
-        facts = Facts(network.inventory, network.time, plan.inputs, frozenset(state), tuple(earlier))
-        found = tuple(step.strategy.check(facts))
+        found = tuple(step.strategy.check(known(frozenset(state), tuple(earlier))))
         problems += [(("steps", step.index, *problem.where), problem) for problem in found]
         state |= {problem.lacks for problem in found if problem.lacks}
         state = (state - step.strategy.drops()) | step.strategy.provides()

@@ -1,0 +1,192 @@
+"""What follows what: one batch flows through a network, and every tensor says which layer its channels come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_BY_CHANNEL = (
+    *(getattr(nn, f"{kind}Pool{dims}d") for kind in ("Max", "Avg", "AdaptiveMax", "AdaptiveAvg") for dims in (1, 2)),
+    *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.ReLU, nn.GELU, nn.Flatten),
+)
+"""Modules that work on each channel by itself, so that a silent channel stays silent."""
+
+_RESHAPING = frozenset(
+    (
+        *("view", "_unsafe_view", "_reshape_alias", "reshape", "unsqueeze", "squeeze", "select", "slice", "alias"),
+        *("detach", "clone", "unbind", "stack", "expand", "_to_copy", "contiguous"),
+    )
+)
+"""Operations that move whole values and mix none; whether channels stay together is read off the shapes."""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """Say of a tensor that it holds the channels of a layer.
+
+    Attributes:
+        layer: path of the layer.
+        tail: the last sizes, channels first: (C,), (C, H, W), or (C * H * W,) where places were flattened behind channels.
+        via: the norms and neurons that it went through.
+    """
+
+    layer: str
+    tail: tuple[int, ...]
+    via: tuple[str, ...] = ()
+
+
+@dataclass
+class Flow:
+    """What was seen.
+
+    Attributes:
+        into: the layers that read a layer's channels, each with the tag with which they arrived.
+        stops: layers whose channels went somewhere else too: into a sum, out of the network, into an unknown module.
+        outputs: for each norm or neuron on the way, the tail of its output.
+    """
+
+    into: dict[str, dict[str, Tag]] = field(default_factory=dict)
+    stops: set[str] = field(default_factory=set)
+    outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+def flow_of(root: nn.Module, neurons: dict[nn.Module, str], run: Any) -> Flow:
+    """Return what ``run()`` shows of ``root``; ``neurons`` are modules that fire, by path."""
+    watcher = _Watcher(neurons)
+    paths = {module: path for path, module in root.named_modules()}
+    with ExitStack() as stack:
+        for module, path in paths.items():
+            if watcher.knows(module) or not any(True for _ in module.children()):
+                before = module.register_forward_pre_hook(watcher.entering)
+                after = module.register_forward_hook(watcher.leaving(path))
+                stack.callback(before.remove)
+                stack.callback(after.remove)
+        stack.enter_context(watcher)
+        output = run()
+    for value in _tensors(output):
+        watcher.stop(value)
+    return watcher.flow
+
+
+class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves it untyped
+    """Keeps the tags of tensors; operations inside of a known module are its own affair."""
+
+    def __init__(self, neurons: dict[nn.Module, str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # see above
+        self.neurons = neurons
+        self.flow = Flow()
+        self._tags: dict[int, Tag] = {}
+        self._alive: list[Tensor] = []
+        self._depth = 0
+
+    def knows(self, module: nn.Module) -> bool:
+        """Tell whether a module is watched as a whole, whatever it holds."""
+        return module in self.neurons or isinstance(module, (*LAYERS, *NORMS, *_BY_CHANNEL))
+
+    def entering(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        del module, inputs
+        self._depth += 1
+
+    def leaving(self, path: str) -> Any:
+        """Return a hook that tags what a module returns."""
+
+        def leave(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            self._depth -= 1
+            if not self._depth:
+                self._passed(path, module, inputs, output)
+
+        return leave
+
+    def stop(self, value: Tensor) -> None:
+        """Say that the channels of a tensor are read by something that is no layer."""
+        if tag := self._tags.get(id(value)):
+            self.flow.stops.add(tag.layer)
+
+    def _keep(self, value: Tensor, tag: Tag) -> None:
+        self._tags[id(value)] = tag
+        self._alive.append(value)
+
+    def _passed(self, path: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        given = [value for value in _tensors(inputs) if id(value) in self._tags]
+        first = output[0] if isinstance(output, tuple | list) and module in self.neurons else output
+        if isinstance(module, LAYERS):
+            self._read(path, module, given)
+            self._keep(output, Tag(path, tuple(output.shape[-_num_dims(module) :])))
+        elif self.knows(module) and len(given) == 1:
+            for value in _tensors(output):
+                self._through(path, module, self._tags[id(given[0])], value, first)
+        else:
+            for value in given:
+                self.stop(value)
+
+    def _read(self, path: str, module: Any, given: list[Tensor]) -> None:
+        for value in given:
+            tag = self._tags[id(value)]
+            width = module.in_features if isinstance(module, nn.Linear) else module.in_channels
+            if tag.tail[0] != width or len(tag.tail) != _num_dims(module) or getattr(module, "groups", 1) > 1:
+                self.flow.stops.add(tag.layer)
+            known = self.flow.into.setdefault(tag.layer, {}).setdefault(path, tag)
+            if known.tail[:1] != tag.tail[:1] or known.via != tag.via:
+                self.flow.stops.add(tag.layer)
+
+    def _through(self, path: str, module: nn.Module, tag: Tag, value: Tensor, first: Any) -> None:
+        """Tag one output of a norm, a neuron, or a module that works on each channel by itself."""
+        changes = module in self.neurons or isinstance(module, NORMS)
+        is_flat = isinstance(module, nn.Flatten)
+        tail = _reshaped(tag.tail, value) if is_flat else tuple(value.shape[-len(tag.tail) :])
+        if tail is None or (tail[0] != tag.tail[0] and not is_flat) or (changes and value is not first):
+            self.flow.stops.add(tag.layer)
+            return
+        if changes:
+            self.flow.outputs[path] = tail
+        self._keep(value, Tag(tag.layer, tail, (*tag.via, path) if changes else tag.via))
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation, and see where between modules it takes channels."""
+        del types
+        output = func(*args, **(kwargs or {}))
+        if self._depth:
+            return output
+        given = [value for value in _tensors((args, kwargs)) if id(value) in self._tags]
+        tags = {self._tags[id(value)] for value in given}
+        if not tags:
+            return output
+        name = func.overloadpacket.__name__
+        if name in _RESHAPING and len({(tag.layer, tag.tail, tag.via) for tag in tags}) == 1:
+            (tag,) = tags
+            for value in _tensors(output):
+                tail = _reshaped(tag.tail, value)
+                if tail is None:
+                    self.flow.stops.add(tag.layer)
+                else:
+                    self._keep(value, Tag(tag.layer, tail, tag.via))
+            return output
+        self.flow.stops |= {tag.layer for tag in tags}
+        return output
+
+
+def _reshaped(tail: tuple[int, ...], value: Tensor) -> tuple[int, ...] | None:
+    """Return the tail of a tensor that was reshaped; None where channels no longer stand by themselves."""
+    shape = tuple(value.shape)
+    if shape[-len(tail) :] == tail:
+        return tail
+    if shape and shape[-1] == prod(tail):
+        return (shape[-1],)
+    return None
+
+
+def _num_dims(module: Any) -> int:
+    return 1 if isinstance(module, nn.Linear) else len(module.kernel_size) + 1
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    return (leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))

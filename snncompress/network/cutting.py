@@ -1,0 +1,101 @@
+"""Cutting inner dimensions: the edits that keep chosen indices of some dimensions, all of them in one slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from snncompress.anatomy import Block, Dimension
+from snncompress.errors import EditError
+from snncompress.network.edits import Cut, Edit, Replace, Size, Slice, Spikes, submodule
+
+if TYPE_CHECKING:
+    from snncompress.network.network import Network
+
+Kept = Mapping[str, Sequence[int]]
+"""Indices to keep, by the dimension's name; a dimension without an entry stays whole."""
+
+
+def cutting(network: Network, blocks: Sequence[Block], keep: Kept) -> tuple[Edit, ...]:
+    """Return the edits that leave ``keep`` of the blocks' dimensions: replacements that must come first, then one slice.
+
+    Raises:
+        EditError: if a block refuses, or heads of one dimension would keep different numbers of indices.
+    """
+    touched = [block for block in blocks if any(_is_cut(one, keep) for one in block.dimensions)]
+    dimensions = [one for block in touched for one in block.dimensions if _is_cut(one, keep)]
+    for block in touched:
+        if block.refused:
+            raise EditError(f"{block.path!r} cannot be cut: {block.refused}")
+    for dimension in dimensions:
+        _require_equal_heads(dimension, keep[dimension.name])
+    if not dimensions:
+        return ()
+    replaced = {block.path for block in touched if block.preparation and _needs_preparation(block, keep)}
+    replaces = [
+        Replace(block.path, block.preparation.module, dict(block.preparation.arguments), exact=True)
+        for block in touched
+        if block.preparation and block.path in replaced
+    ]
+    return (*replaces, _slice(network, dimensions, keep, replaced))
+
+
+def _is_cut(dimension: Dimension, keep: Kept) -> bool:
+    return dimension.name in keep and len(keep[dimension.name]) < dimension.size
+
+
+def _needs_preparation(block: Block, keep: Kept) -> bool:
+    assert block.preparation is not None  # noqa: S101 - the caller asked
+    kept = {len(keep.get(one.name, range(one.size))) for one in block.dimensions}
+    return block.preparation.always or len(kept) > 1
+
+
+def _require_equal_heads(dimension: Dimension, kept: Sequence[int]) -> None:
+    per_head = [0] * dimension.heads
+    for index in kept:
+        per_head[index // dimension.per_head] += 1
+    if len(set(per_head)) > 1 or not all(per_head):
+        raise EditError(f"{dimension.name!r} must keep equally many indices in each head, at least one; not {per_head}")
+
+
+def _slice(network: Network, dimensions: Sequence[Dimension], keep: Kept, replaced: set[str]) -> Slice:
+    gone: dict[tuple[str, int], set[int]] = {}
+    silent: dict[tuple[str, int, int, int], set[int]] = {}
+    for one in dimensions:
+        removed = sorted(set(range(one.size)) - set(keep[one.name]))
+        for place in (*one.weights, *one.others):
+            gone.setdefault((place.tensor, place.axis), set()).update(place.positions(removed))
+        for firing in one.spikes:
+            key = (firing.neuron, firing.axis, firing.size, firing.joined)
+            silent.setdefault(key, set()).update(firing.positions(removed))
+    cuts = {key: _left(_axis_size(network, *key), removed) for key, removed in gone.items()}
+    spikes = (Spikes(neuron, axis, _left(size, s), joined) for (neuron, axis, size, joined), s in silent.items())
+    sizes = dict.fromkeys(
+        size for one in dimensions for size in _sizes(network, one, len(keep[one.name]), cuts, replaced)
+    )
+    return Slice(tuple(Cut(*key, left) for key, left in cuts.items()), tuple(sizes), tuple(spikes))
+
+
+def _left(size: int, gone: Iterable[int]) -> tuple[int, ...]:
+    removed = set(gone)
+    return tuple(index for index in range(size) if index not in removed)
+
+
+def _axis_size(network: Network, tensor: str, axis: int) -> int:
+    parent, _, leaf = tensor.rpartition(".")
+    value = getattr(submodule(network.module, parent), leaf)
+    return int(value.shape[axis])
+
+
+def _sizes(
+    network: Network,
+    dimension: Dimension,
+    kept: int,
+    cuts: Mapping[tuple[str, int], Sequence[int]],
+    replaced: set[str],
+) -> Iterable[Size]:
+    for width in dimension.widths:
+        if width.tensor:
+            yield Size(width.module, width.attribute, len(cuts[width.tensor, width.axis]))
+        elif width.module in replaced or hasattr(submodule(network.module, width.module), width.attribute):
+            yield Size(width.module, width.attribute, kept // dimension.heads)
