@@ -93,11 +93,12 @@ class StepRun:
         done = folder.with_name(folder.name + ".done")
         if (done / _GENERATORS).is_file():
             kept = torch.load(done / _GENERATORS, weights_only=True)
-            restore_generators(kept["generators"])
+            network = restore(done, self._before.source, self._before.host)
+            restore_generators(kept["generators"])  # building the network has drawn from them
             self._notes = kept["notes"]
             self._labels.update(kept["labels"])
             self._watch.skip(kept["epochs"])
-            return replace(restore(done, self._before.source, self._before.host), probe=self._before.probe)
+            return replace(network, probe=self._before.probe)
         network = work()
         kept = {
             "generators": generator_states(),

@@ -14,8 +14,9 @@ from own_networks import JellyNet
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader, TensorDataset
 
-from snncompress import Host, StepError, Strategy, Time, Training, compress, declare, hookimpl
+from snncompress import Host, Inputs, StepError, Strategy, Time, Training, compress, declare, hookimpl
 from snncompress.measure import DataBench
+from snncompress.network import open_architecture
 from snncompress.run.in_hand import LoadersInHand
 from snncompress.run.session import StepRun
 from snncompress.run.watch import Watch
@@ -190,3 +191,19 @@ def test_a_step_whose_stages_were_all_done_before_still_says_its_way(folder, hos
         run.stage("one", lambda run=run: run.train(network, Training(epochs=1), label="inner"))
         paths.append(run.path)
     assert paths == ["fused", "fused"]
+
+
+def test_a_stage_that_was_done_before_leaves_the_generators_as_its_work_did(folder, host, loaders):
+    """Building the network again draws from them: they are put back behind that."""
+    architecture = host.catalogue["architectures"]["snntorch.convnet"](channels=[2, 4]).resolved(
+        Inputs((1, 8, 8), 10), 2
+    )
+    network = open_architecture(architecture, host)
+    bench = DataBench(LoadersInHand.of(loaders, network, kind="static").data, host.catalogue["encoders"]["direct"](), 0)
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        run = StepRun(seed=0, earlier=(), bench=bench, folder=folder / "w", network=network, watch=Watch(silent=True))
+        run.stage("one", lambda: (torch.rand(1), network)[1])
+        drawn.append(torch.rand(1).item())
+    assert drawn[0] == drawn[1]

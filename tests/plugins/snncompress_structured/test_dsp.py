@@ -1,0 +1,227 @@
+"""Cutting inner dimensions as a strategy: what goes, what stays, what is refused."""
+
+import pytest
+import torch
+from live_networks import CHAINS, probed
+from own_networks import JellyNet
+from pydantic import ValidationError
+
+from snncompress import Facts, Inputs, PipelineError, StepError, Time, declare, load, save
+from snncompress.network.proof import spike_trains
+from snncompress.pipeline import pipeline_from
+from snncompress.plan import make_plan
+from snncompress.store import Store
+
+FINETUNE = {"epochs": 1, "batch_size": 50, "lr": 1e-3}
+
+
+def sizes(network):
+    return {one.name: one.size for block in network.blocks() if block.path for one in block.dimensions}
+
+
+def facts_of(network, *state):
+    return Facts(network.inventory, network.time, Inputs((1, 16, 16), 10), frozenset(state), blocks=network.blocks)
+
+
+def problems(strategy, network, *state):
+    return [(problem.where, problem.what) for problem in strategy.check(facts_of(network, *state))]
+
+
+# ---- what goes
+
+
+def test_half_of_everything_by_hand(spikformer16, make, new_run16):
+    """Of q, k and v 16 of 32 rows stay, of the MLP 64 of 128; each weight matrix is halved, and so are the norms inside."""
+    smaller = make("prune.dsp", fraction=0.5).apply(spikformer16, new_run16(spikformer16))
+    block = 3 * 16 * 32 + 32 * 16 + 2 * 64 * 32 + 2 * (3 * 16 + 32 + 64 + 32)
+    assert sum(value.numel() for value in smaller.module.blocks.parameters()) == 2 * block
+    (proof,) = smaller.proofs
+    assert proof.largest_logit_difference <= 1e-9
+    assert proof.num_spikes > 10_000
+
+
+def test_the_indices_that_stay_have_the_largest_sums(spikformer16, make, new_run16):
+    smaller = make("prune.dsp", fraction={"mlp": 0.75, "qk": 0.5}).apply(spikformer16, new_run16(spikformer16))
+    weights = spikformer16.tensors
+    fc1, fc2 = weights["blocks.1.mlp.fc1.0.weight"].squeeze(-1), weights["blocks.1.mlp.fc2.0.weight"].squeeze(-1)
+    matters = fc1.abs().sum(1) + fc2.abs().sum(0)
+    best = sorted(matters.argsort()[-32:].tolist())
+    assert torch.equal(smaller.tensors["blocks.1.mlp.fc1.0.weight"].squeeze(-1), fc1[best])
+    assert torch.equal(smaller.tensors["blocks.1.mlp.fc2.0.weight"].squeeze(-1), fc2[:, best])
+    qkv = weights["blocks.0.attn.qkv_conv_bn.0.weight"].squeeze(-1)
+    matters = qkv[:32].abs().sum(1) + qkv[32:64].abs().sum(1)
+    best = [index for head in (0, 16) for index in sorted((head + matters[head : head + 16].argsort()[-8:]).tolist())]
+    left = torch.cat([qkv[:32][best], qkv[32:64][best], qkv[64:]])
+    assert torch.equal(smaller.tensors["blocks.0.attn.qkv_conv_bn.0.weight"].squeeze(-1), left)
+
+
+@pytest.mark.parametrize("least", [1, 7])
+def test_globally_the_same_number_goes_and_none_below_the_floor(spikformer16, make, new_run16, least):
+    strategy = make("prune.dsp", fraction={"mlp": 0.5, "v": 0.5}, scope="global", keep_at_least=least)
+    left = sizes(strategy.apply(spikformer16, new_run16(spikformer16)))
+    assert left["blocks.0.mlp hidden"] + left["blocks.1.mlp hidden"] == 128
+    assert left["blocks.0.attn value"] + left["blocks.1.attn value"] == 32
+    assert min(left["blocks.0.attn value"], left["blocks.1.attn value"]) >= 2 * least
+    assert left["blocks.0.attn query and key"] == 32
+
+
+def test_globally_the_weaker_block_gives_more(spikformer16, make, new_run16):
+    names = [name for name in spikformer16.tensors if name.startswith("blocks.0.mlp") and name.endswith("0.weight")]
+    weak = spikformer16.with_weights({name: 0.01 * spikformer16.tensors[name] for name in names})
+    left = sizes(make("prune.dsp", fraction={"mlp": 0.25}, scope="global").apply(weak, new_run16(weak)))
+    assert (left["blocks.0.mlp hidden"], left["blocks.1.mlp hidden"]) == (64, 128)
+
+
+def test_only_selected_blocks(spikformer16, make, new_run16):
+    strategy = make("prune.dsp", fraction=0.5, select="blocks.1")
+    left = sizes(strategy.apply(spikformer16, new_run16(spikformer16)))
+    assert [left[f"blocks.{number}.mlp hidden"] for number in (0, 1)] == [128, 64]
+
+
+def test_the_stem_is_cut_only_where_it_is_named(spikformer16, make, new_run16):
+    stem = "patch_embed.stages.0.conv_bn.block.0.weight"
+    alike = make("prune.dsp", fraction=0.5).apply(spikformer16, new_run16(spikformer16))
+    assert alike.tensors[stem].shape[0] == 4
+    named = make("prune.dsp", fraction={"chain": 0.5}).apply(spikformer16, new_run16(spikformer16))
+    assert named.tensors[stem].shape[0] == 2
+    assert sizes(named) == sizes(spikformer16)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_networks_of_layers_in_a_row(host, make, new_run, name):
+    network = probed(CHAINS[name], host)
+    smaller = make("prune.dsp", fraction=0.5).apply(network, new_run(network))
+    assert [one.size for block in smaller.blocks() for one in block.dimensions] == {"convnet": [2, 4], "vgg": [4, 8]}[
+        name
+    ]
+
+
+# ---- rounds, masks, snapshots
+
+
+def test_rounds_reach_the_same_sizes_and_train_between(spikformer16, make, new_run16):
+    strategy = make("prune.dsp", fraction=0.75, rounds=3, finetune=FINETUNE)
+    assert strategy.num_epochs(()) == 3
+    run = new_run16(spikformer16)
+    smaller = strategy.apply(spikformer16, run)
+    assert set(sizes(smaller).values()) == {8, 32}
+    assert [note["round"] for note in run.notes()["rounds"]] == [1, 2, 3]
+    assert all(note["proofs"][-1]["largest_logit_difference"] <= 1e-9 for note in run.notes()["rounds"])
+    assert list(run.notes()["training"]) == [f"fine-tuning {number} of 3" for number in (1, 2, 3)]
+    cut = {entry["dimension"]: (entry["before"], entry["after"]) for entry in run.notes()["cut"]}
+    assert cut["blocks.0.mlp hidden"] == (128, 32)
+
+
+def test_an_interrupted_step_goes_on_behind_its_last_round(spikformer16, make, new_run16, tmp_path):
+    strategy = make("prune.dsp", fraction=0.5, rounds=2, finetune=FINETUNE)
+
+    class StopHereError(Exception):
+        pass
+
+    def begin(name, stop):
+        run = new_run16(spikformer16, tmp_path / name)
+        torch.manual_seed(5)
+        stage = run.stage
+        run.stage = lambda label, work: raise_(StopHereError) if label == stop else stage(label, work)
+        return run
+
+    whole = strategy.apply(spikformer16, begin("whole", None))
+    with pytest.raises(StopHereError):
+        strategy.apply(spikformer16, begin("part", "round-2"))
+    run = begin("part", None)
+    again = strategy.apply(spikformer16, run)
+    assert all(torch.equal(value, again.tensors[name]) for name, value in whole.tensors.items())
+    assert [note["round"] for note in run.notes()["rounds"]] == [1, 2]
+
+
+def raise_(error):
+    raise error
+
+
+def test_masks_and_snapshots_are_cut_along(spikformer16, make, new_run16):
+    pruned = make("prune.l1", fraction=0.5).apply(spikformer16, new_run16(spikformer16))
+    smaller = make("prune.dsp", fraction=0.5).apply(pruned, new_run16(pruned))
+    tensors = smaller.tensors
+    assert {name: mask.shape for name, mask in smaller.masks.items()} == {
+        name: tensors[name].shape for name in pruned.masks
+    }
+    assert all((tensors[name][~mask] == 0).all() for name, mask in smaller.masks.items())
+    assert {name: value.shape for name, value in smaller.snapshots["init"].items()} == {
+        name: value.shape for name, value in tensors.items()
+    }
+
+
+def test_the_artifact_loads_and_fires_alike(spikformer16, make, new_run16, tmp_path, host):
+    smaller = make("prune.dsp", fraction={"qk": 0.75, "v": 0.25, "mlp": 0.5}).apply(
+        spikformer16, new_run16(spikformer16)
+    )
+    again = load(save(smaller, tmp_path / "artifact"), host=host)
+    (found, fired), (expected, before) = (spike_trains(one, smaller.probe) for one in (again, smaller))
+    assert torch.equal(found.logits, expected.logits)
+    assert all(torch.equal(value, before[name]) for name, value in fired.items())
+
+
+# ---- what is refused
+
+
+def test_settings_that_make_no_sense(make):
+    with pytest.raises(ValidationError, match="1.5"):
+        make("prune.dsp", fraction=1.5)
+    with pytest.raises(ValidationError, match="extra"):
+        make("prune.dsp", fraction={"query": 0.5})
+
+
+def test_problems_before_anything_runs(spikformer16, make, host):
+    assert problems(make("prune.dsp", fraction=0.5), spikformer16, "weights") == []
+    assert [what for _, what in problems(make("prune.dsp", fraction=0.5), spikformer16)] == [
+        "needs trained weights, which no earlier step provides"
+    ]
+    assert problems(make("prune.dsp", fraction=0.0), spikformer16, "weights") == [
+        (("use",), "the fractions cut nothing of what this network has (chain, mlp, qk, v)")
+    ]
+    assert problems(make("prune.dsp", fraction=0.5, select="blocs.*"), spikformer16, "weights") == [
+        (("select",), "selector 'blocs.*' matches nothing")
+    ]
+    assert problems(make("prune.dsp", fraction=0.5, rounds=2), spikformer16, "weights") == [
+        (("rounds",), "rounds without fine-tuning between them remove what one round does")
+    ]
+    network = declare(JellyNet(), Time("multi_step", 2), host=host).with_probe(torch.rand(2, 4, 1, 8, 8))
+    assert problems(make("prune.dsp", fraction={"mlp": 0.5}), network, "weights") == [
+        (("use",), "the fractions cut nothing of what this network has (chain)")
+    ]
+
+
+def test_parts_that_share_one_index_take_one_number(make, host):
+    from live_networks import BLOCKS
+
+    network = probed(BLOCKS["spike-driven transformer"], host)
+    assert problems(make("prune.dsp", fraction={"qk": 0.5, "v": 0.25}), network, "weights") == [
+        (
+            ("fraction",),
+            "in 'blocks.0.attn query, key and value' qk and v share one index, so one number holds for both",
+        )
+    ]
+    assert problems(make("prune.dsp", fraction={"qk": 0.5, "v": 0.5}), network, "weights") == []
+
+
+def test_weights_that_are_not_finite(spikformer16, make, new_run16):
+    name = "blocks.0.mlp.fc1.0.weight"
+    broken = spikformer16.with_weights({name: torch.full_like(spikformer16.tensors[name], float("nan"))})
+    with pytest.raises(StepError, match=r"'blocks.0.mlp.fc1.0.weight' holds values that are not finite"):
+        make("prune.dsp", fraction=0.5).apply(broken, new_run16(broken))
+
+
+def test_the_plan_sees_blocks_of_a_network_without_values(host, tmp_path):
+    pipeline = {
+        "version": 1,
+        "name": "cut",
+        "model": {"use": "spikingjelly.spike_driven_transformer", "embed_dims": 32},
+        "data": {"use": "digits", "size": 16},
+        "steps": [{"use": "train", "epochs": 1}, {"use": "prune.dsp", "fraction": {"qk": 0.5}}],
+    }
+    with pytest.raises(
+        PipelineError, match=r"steps.1.fraction: in 'blocks.0.attn query, key and value' qk and v share"
+    ):
+        make_plan(pipeline_from(pipeline, host).pipeline, host, Store(tmp_path))
+    pipeline["steps"][1] = {"use": "prune.dsp", "fraction": 0.5}
+    assert make_plan(pipeline_from(pipeline, host).pipeline, host, Store(tmp_path)).steps
