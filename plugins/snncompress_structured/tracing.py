@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from snncompress import Network, StepError
 from snncompress_structured.groups import Group, Member
+from snncompress_structured.reshapes import ShapesSeen, keep_flattening_reshapes
 from snncompress_structured.sides import (
     SYNAPSES,
     UncuttableError,
@@ -92,16 +93,21 @@ class _Trace:
             item.module.register_forward_hook(_passing_through(item.path, item.backend.spikes, shapes))
         network.module.requires_grad_(True)  # frozen weights leave no trace
         leaf = nn.Parameter(x.clone())
-        graph = torch_pruning.DependencyGraph()
+        graph, seen = torch_pruning.DependencyGraph(), ShapesSeen()
+
+        def run(_: nn.Module, x: Tensor) -> Any:
+            with seen:
+                return _marked(network.own_way(x))
+
         graph.build_dependency(
             network.module,
             leaf,
-            forward_fn=lambda _, one: _marked(network.own_way(one)),
+            forward_fn=run,
             unwrapped_parameters=[(leaf, 1 if network.time.input == "static" else 2)],
             customized_pruners={type(item.module): torch_pruning.ops.CustomizedPruner() for item in stateful},
             verbose=False,
         )
-        graph._2d_4d = True  # noqa: SLF001 - a linear layer over [T, B, C] makes it overlook flattened maps
+        keep_flattening_reshapes(graph, seen)
         order = {path: position for position, (path, _) in enumerate(network.module.named_modules())}
         return cls(graph, network.tensors, leaf, {item.path: item.is_neuron for item in stateful}, shapes, order)
 
