@@ -22,7 +22,7 @@ def picked(groups: Iterable[Group], paths: frozenset[str]) -> list[Group]:
 
 def _joined(left_out: Sequence[str]) -> str:
     others = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
-    return f"its channels are joined with those of {left_out[0]!r}{others}, which the selector does not pick"
+    return f"its channels are those of {left_out[0]!r}{others} too, which the selector does not pick"
 
 
 def least_important(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -32,11 +32,23 @@ def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Grou
         smaller = network.edited([edit])
     except RuntimeError as error:
         raise StepError(
-            f"without these channels the network does not run ({error}); leave layers out with select, "
-            f"of {_shown([removal.group.name for removal in removals if removal.channels])}"
+            f"the network does not run without these channels ({error}); "
+            f"leave out with select: {_shown([repr(name) for name in _culprits(network, removals)])}"
         ) from error
     _require_whole_head(network, smaller)
     return smaller
+
+
+def _culprits(network: Network, removals: Sequence[Removal]) -> Iterator[str]:
+    """Yield the layers without whose channels alone the network does not run; a fixed size in its code is the cause."""
+    for removal in removals:
+        if removal.channels:
+            try:
+                network.edited([slice_of(network.tensors, [removal])])
+            except RuntimeError:
+                yield removal.group.name
+            except StepError:
+                continue
 
 
 def slice_of(tensors: Mapping[str, Tensor], removals: Iterable[Removal]) -> Slice:
