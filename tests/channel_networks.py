@@ -152,3 +152,22 @@ def leaky_net(shape: Sequence[int], channels: int = 6) -> nn.Module:
         nn.Linear(channels * SIDE * SIDE, 10),
         snntorch.Leaky(beta=0.9, init_hidden=True, output=True),
     )
+
+
+def dense_leaky_net(shape: Sequence[int], hidden: int = 6) -> nn.Module:
+    """The same behind a linear layer, where a leak of one axis lies on the neurons."""
+    torch.manual_seed(0)
+    beta = torch.rand(tuple(shape)) * 0.3 + 0.6
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(SIDE * SIDE, hidden),
+        nn.BatchNorm1d(hidden),
+        snntorch.Leaky(beta=beta, learn_beta=True, threshold=0.5, init_hidden=True),
+        nn.Linear(hidden, 10),
+        snntorch.Leaky(beta=0.9, init_hidden=True, output=True),
+    )
+
+
+def plain_net() -> nn.Module:
+    """Two linear layers without neurons: an ANN."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 6), nn.Linear(6, 10))

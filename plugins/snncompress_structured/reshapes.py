@@ -1,6 +1,6 @@
-"""Which reshapes of a traced network flatten channels.
+"""What torch-pruning misreads in a network whose tensors begin with time: reshapes, and joins of channels.
 
-torch-pruning takes every reshape between a map of C channels and a layer of C * H * W inputs for the one that flattens;
+It takes every reshape between a map of C channels and a layer of C * H * W inputs for the one that flattens;
 a network that folds time into the batch and out again has many. Each then multiplies the indices, and tracing seems to
 stall. Here the shapes before and after decide.
 """
@@ -39,6 +39,13 @@ def keep_flattening_reshapes(graph: Any, seen: ShapesSeen) -> None:
     for node in graph.module2node.values():
         if node.type == OPTYPE.RESHAPE and not _flattens(graph, node, seen):
             node.type = OPTYPE.ELEMENTWISE
+
+
+def read_joins(graph: Any, channel_axis: int) -> None:
+    """Have torch-pruning read joins along the axis of channels, which it reads only where that is axis 1."""
+    for node in graph.module2node.values():
+        if node.type == OPTYPE.CONCAT and getattr(node.grad_fn, "_saved_dim", None) == channel_axis:
+            node.grad_fn = None  # it then goes by the numbers of channels, and not by the axis
 
 
 def _flattens(graph: Any, node: Any, seen: ShapesSeen) -> bool:

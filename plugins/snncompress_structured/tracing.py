@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from snncompress import Network, StepError
 from snncompress_structured.groups import Group, Member
-from snncompress_structured.reshapes import ShapesSeen, keep_flattening_reshapes
+from snncompress_structured.reshapes import ShapesSeen, keep_flattening_reshapes, read_joins
 from snncompress_structured.sides import (
     SYNAPSES,
     UncuttableError,
@@ -50,6 +50,11 @@ def _one_sample(network: Network, probe: Tensor) -> Tensor:
     if network.time.input == "static":
         return probe[:1]
     return probe[:1, :1] if network.time.runner == "per_step" else probe[:, :1]
+
+
+def _channel_axis(network: Network) -> int:
+    """Return the axis of channels in what the network takes: [T, B, C, ...], or [B, C, ...]."""
+    return 1 if network.time.input == "static" else 2
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class _Trace:
             item.module.register_forward_hook(_passing_through(item.path, item.backend.spikes, shapes))
         network.module.requires_grad_(True)  # frozen weights leave no trace
         leaf = nn.Parameter(x.clone())
-        graph, seen = torch_pruning.DependencyGraph(), ShapesSeen()
+        graph, seen, channel_axis = torch_pruning.DependencyGraph(), ShapesSeen(), _channel_axis(network)
 
         def run(_: nn.Module, x: Tensor) -> Any:
             with seen:
@@ -103,11 +108,12 @@ class _Trace:
             network.module,
             leaf,
             forward_fn=run,
-            unwrapped_parameters=[(leaf, 1 if network.time.input == "static" else 2)],
+            unwrapped_parameters=[(leaf, channel_axis)],
             customized_pruners={type(item.module): torch_pruning.ops.CustomizedPruner() for item in stateful},
             verbose=False,
         )
         keep_flattening_reshapes(graph, seen)
+        read_joins(graph, channel_axis)
         order = {path: position for position, (path, _) in enumerate(network.module.named_modules())}
         return cls(graph, network.tensors, leaf, {item.path: item.is_neuron for item in stateful}, shapes, order)
 

@@ -3,7 +3,9 @@ from snncompress_structured.groups import Group, Member, Side
 
 def member(size, groups, indices=None):
     indices = tuple(indices if indices is not None else range(size))
-    return Member(Side("conv", (("conv.weight", 1),), ("in_channels",), size, groups), indices, tuple(range(len(indices))))
+    return Member(
+        Side("conv", (("conv.weight", 1),), ("in_channels",), size, groups), indices, tuple(range(len(indices)))
+    )
 
 
 def test_channels_go_one_by_one_unless_a_layer_has_groups():
