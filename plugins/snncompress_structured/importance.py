@@ -89,8 +89,15 @@ def _add(fired: _Fired, spikes: Callable[..., Tensor], module: nn.Module, _: Any
 
 
 def _axes_of_spikes(groups: Sequence[Group]) -> dict[str, int]:
-    sides = (member.side for group in groups for member in group.members)
-    return {side.path: side.spikes for side in sides if side.spikes is not None}
+    axes: dict[str, int] = {}
+    for group in groups:
+        found = {one.side.path: one.side.spikes for one in group.members if one.side.spikes is not None}
+        if not found:
+            raise StepError(
+                f"no neuron stands behind the channels of {group.name!r}; choose another importance than firing"
+            )
+        axes |= found
+    return axes
 
 
 def _mean_rates(group: Group, rates: Mapping[str, Tensor]) -> list[float]:
@@ -101,10 +108,6 @@ def _mean_rates(group: Group, rates: Mapping[str, Tensor]) -> list[float]:
             channels, indices = torch.tensor(member.channels), torch.tensor(member.indices)
             sums.index_add_(0, channels, rates[member.side.path][indices])
             counts.index_add_(0, channels, torch.ones(len(channels)))
-    if not counts.all():
-        raise StepError(
-            f"no neuron stands behind the channels of {group.name!r}; choose another importance than firing"
-        )
     found: list[float] = (sums / counts).tolist()
     return found
 
