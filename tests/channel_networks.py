@@ -20,12 +20,14 @@ def lively(network: Network, sizes: tuple[int, ...] = (1, SIDE, SIDE), *, batch:
     """Return the network with a probe batch, its norms calibrated so that neurons fire."""
     generator = torch.Generator().manual_seed(1)
     norms = [(part, part.momentum) for part in network.module.modules() if isinstance(part, _BatchNorm)]
+    affine = [norm for norm, _ in norms if norm.affine]
     with torch.no_grad():
         for value in network.module.parameters():
             value.mul_(1.5)
-        for norm, _ in norms:
+        for norm in affine:
             norm.weight.uniform_(1, 2, generator=generator)
             norm.bias.uniform_(0, 0.8, generator=generator)
+        for norm, _ in norms:
             norm.momentum = None  # the mean over all batches, not a slow one
         network.module.train()
         for _ in range(3):
@@ -79,24 +81,29 @@ class Grouped(Jelly):
 
 
 class Joined(Jelly):
-    """Two convolutions side by side, their maps one behind the other, and a residual block on both."""
+    """Two convolutions side by side, neurons on both of their maps together, and one more block."""
 
     channels = 10
 
     def build(self) -> None:
-        self.left, self.right, self.both = jelly_block(1, 4), jelly_block(1, 6), jelly_block(10, 10)
+        self.left, self.right, self.both = jelly_block(1, 4)[:2], jelly_block(1, 6)[:2], jelly_block(10, 10)
+        self.lif = neuron.LIFNode(tau=1.5, v_threshold=0.5)
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
-        return self.both(torch.cat([self.left(x_TBCHW), self.right(x_TBCHW)], 2))
+        return self.both(self.lif(torch.cat([self.left(x_TBCHW), self.right(x_TBCHW)], 2)))
 
 
 class AddedToInput(Jelly):
-    """What a convolution gives is added to the image."""
+    """What a convolution gives is added to the image, which has as many channels, or one for all."""
 
-    channels = 1
+    channels = 6
+
+    def __init__(self, of_image: int) -> None:
+        self.__dict__["of_image"] = of_image
+        super().__init__()
 
     def build(self) -> None:
-        self.block = jelly_block(1, 1)
+        self.block = jelly_block(self.of_image, 6)
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
         return self.block(x_TBCHW) + x_TBCHW
@@ -113,6 +120,22 @@ class Contained(Jelly):
 
     def body(self, x_TBCHW: Tensor) -> Tensor:
         return self.lif(self.stem(x_TBCHW))
+
+
+class Scaled(Jelly):
+    """A parameter of the network itself lies on the maps: a scale for each channel, or a value for each place too."""
+
+    channels = 6
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.__dict__["shape"] = tuple(shape)
+        super().__init__()
+
+    def build(self) -> None:
+        self.first, self.scale = jelly_block(1, 6), nn.Parameter(torch.rand(self.shape) + 0.5)
+
+    def body(self, x_TBCHW: Tensor) -> Tensor:
+        return self.first(x_TBCHW) * self.scale
 
 
 class FixedSize(Jelly):

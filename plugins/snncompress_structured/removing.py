@@ -11,6 +11,8 @@ from snncompress import Cut, Network, Size, Slice, Spikes, StepError
 from snncompress_structured.groups import Group, Removal, Side
 
 _NUM_SHOWN = 8
+_DOES_NOT_RUN = (RuntimeError, ValueError, IndexError)
+"""What torch and a network's own code raise over sizes that do not fit."""
 
 
 def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Group]) -> Network:
@@ -30,11 +32,10 @@ def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Grou
         raise StepError(f"no channel can be removed: {_reasons(removals, groups)}")
     try:
         smaller = network.edited([edit])
-    except RuntimeError as error:
-        raise StepError(
-            f"the network does not run without these channels ({error}); "
-            f"leave out with select: {_shown([repr(name) for name in _culprits(network, removals)])}"
-        ) from error
+    except _DOES_NOT_RUN as error:
+        culprits = [repr(name) for name in _culprits(network, removals)]
+        hint = f"leave out with select: {_shown(culprits)}" if culprits else "cut fewer layers: see select"
+        raise StepError(f"the network does not run without these channels ({error}); {hint}") from error
     _require_whole_head(network, smaller)
     return smaller
 
@@ -45,7 +46,7 @@ def _culprits(network: Network, removals: Sequence[Removal]) -> Iterator[str]:
         if removal.channels:
             try:
                 network.edited([slice_of(network.tensors, [removal])])
-            except RuntimeError:
+            except _DOES_NOT_RUN:
                 yield removal.group.name
             except StepError:
                 continue

@@ -54,9 +54,11 @@ def side_of_neuron(path: str, module: nn.Module, width: int, shape: Sequence[int
     return Side(path, held, (), width, spikes=axis if is_neuron else None)
 
 
-def side_of_parameter(name: str, value: Tensor, axis: int) -> Side:
+def side_of_parameter(name: str, value: Tensor, axis: int, width: int) -> Side:
     """Return a parameter that no known module holds, along the axis on which torch-pruning takes its channels to be."""
-    return Side(name, ((name, axis),), (), value.shape[axis])
+    if value.shape[axis] != width:
+        raise UncuttableError(f"the last axis of {name!r}, {list(value.shape)}, does not hold its {width} channels")
+    return Side(name, ((name, axis),), (), width)
 
 
 def _of_convolution(path: str, conv: nn.modules.conv._ConvNd, *, is_output: bool) -> Side:

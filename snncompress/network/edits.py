@@ -52,7 +52,10 @@ class Size:
 
 @dataclass(frozen=True)
 class Spikes:
-    """Say which indices of a neuron's output remain along ``axis`` (counted in what its forward returns)."""
+    """Say which indices of a neuron's output remain along ``axis``, counted in what its forward returns.
+
+    Counted from its end, the axis holds for neurons that are called step by step too.
+    """
 
     neuron: str
     axis: int

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from channel_networks import lively
+from channel_networks import SIDE, lively
 
 from snncompress import Inputs, Time, declare
 from snncompress.network import open_architecture
@@ -22,8 +22,8 @@ def opened(host):
 def declared(host):
     """Return a function that makes a live network of a user's own module."""
 
-    def make(module, time=None, **settings):
-        return lively(declare(module, time or Time("multi_step", 2), host=host, **settings))
+    def make(module, time=None, sizes=(1, SIDE, SIDE), **settings):
+        return lively(declare(module, time or Time("multi_step", 2), host=host, **settings), sizes)
 
     return make
 

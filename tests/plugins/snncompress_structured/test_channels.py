@@ -5,6 +5,7 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import fast_networks
 import pytest
 import torch
 from channel_networks import (
@@ -14,6 +15,7 @@ from channel_networks import (
     Grouped,
     Joined,
     MixedByNorm,
+    Scaled,
     dense_leaky_net,
     leaky_net,
     lively,
@@ -21,7 +23,7 @@ from channel_networks import (
 from own_networks import LoopNet, recurrent_net
 
 from snncompress import Facts, Inputs, StepError, Time, Training, declare, save
-from snncompress_structured import tracing
+from snncompress_structured import graph
 
 OUTPUT = "its channels are the network's output"
 
@@ -53,6 +55,12 @@ def plif_parameters(channels, hidden):
 def convnet_parameters(first, second):
     """Return those of the tutorials' network: 5 x 5 convolutions with biases, 2 x 2 places left of 8 x 8."""
     return 25 * first + first + 25 * first * second + second + 4 * second * 10 + 10
+
+
+def reason(prune, network, **settings):
+    with pytest.raises(StepError) as caught:
+        prune(network, **settings)
+    return str(caught.value)
 
 
 CASES = [
@@ -149,6 +157,13 @@ def test_a_loop_over_time_within_forward_is_traced(declared, prune):
     assert after.inventory.num_parameters() == 64 * 24 + 24 + 24 * 10 + 10
 
 
+def test_a_parameter_of_the_network_itself_is_cut_or_named(declared, prune):
+    after, _ = prune(declared(Scaled((6, 1, 1)), arguments={"shape": [6, 1, 1]}))
+    assert after.inventory.num_parameters() == 9 * 3 + 2 * 3 + 3 + (3 * 64 * 10 + 10)
+    told = reason(prune, declared(Scaled((6, 8, 8)), arguments={"shape": [6, 8, 8]}))
+    assert "'first.0': the last axis of 'scale', [6, 8, 8], does not hold its 6 channels" in told
+
+
 LEAKS = [
     (leaky_net, (), 1),
     (leaky_net, (6, 1, 1), 3),
@@ -177,6 +192,25 @@ def test_masks_snapshots_and_weights_are_cut_along(declared, prune):
     assert torch.equal(after.masks[name], expected)
     assert torch.equal(after.snapshots["start"][name], before.tensors[name][keep[name, 0]][:, keep[name, 1]])
     assert not after.tensors[name][~expected].any()
+
+
+FORMS = {
+    "Residual": {"conv1": [6, 3]},  # the second convolution's spikes are added to the first's
+    "TwoConsumers": {"conv1": [6, 3], "conv2": [6, 3]},
+    "Shared": {"stem": [6, 3]},
+    "OtherNorms": {"conv1": [6, 3], "conv2": [6, 3], "conv3": [6, 3], "conv4": [6, 3]},
+    "SumOverTime": {"conv1": [6, 3]},
+    "StepNumber": {"conv1": [6, 3]},
+    "PartlyUnknown": {"conv1": [6, 3]},
+    "Dropping": {"conv1": [6, 3], "conv2": [6, 3]},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_networks_of_many_forms_are_cut_and_proved(declared, prune, form):
+    after, note = prune(declared(getattr(fast_networks, form)(), Time("multi_step", 4)))
+    assert note["channels"] == FORMS[form]
+    assert after.proofs[-1].num_spikes > 100
 
 
 # ---- which channels, and how many
@@ -238,12 +272,6 @@ def test_frozen_weights_are_traced_and_stay_frozen(opened, prune):
 # ---- what cannot be cut, and why
 
 
-def reason(prune, network, **settings):
-    with pytest.raises(StepError) as caught:
-        prune(network, **settings)
-    return str(caught.value)
-
-
 def test_the_head_is_never_cut(opened, prune):
     for use, head in (("snntorch.convnet", "head"), ("spikingjelly.sew_resnet", "fc")):
         network = opened(use, (3, 32, 32))
@@ -267,8 +295,10 @@ def test_recurrent_neurons_are_named(host, prune):
 
 
 def test_channels_added_to_the_input_are_left(declared, prune):
-    told = reason(prune, declared(AddedToInput()))
+    told = reason(prune, declared(AddedToInput(6), sizes=(6, 8, 8), arguments={"of_image": 6}))
     assert "'block.0': its channels are joined with those of the network's input" in told
+    _, note = prune(declared(AddedToInput(1), arguments={"of_image": 1}))  # one channel, added to each
+    assert note["channels"] == {"block.0": [6, 3]}
 
 
 def test_code_that_names_a_size_fails_and_the_layer_is_named(declared, prune):
@@ -280,8 +310,24 @@ def test_code_that_names_a_size_fails_and_the_layer_is_named(declared, prune):
     assert note["channels"] == {"first.0": [8, 4]}
 
 
+TRANSFORMERS = [
+    ("spikingjelly.qkformer", {"embed_dims": 32, "num_heads": (1, 1, 2)}, ("patch_embed1.conv3", "patch_embed2.conv2")),
+    ("spikingjelly.maxformer", {}, ("patch_embed3.conv2",)),
+    ("spikingjelly.spike_driven_transformer", {}, ("patch_embed.final_stage.0",)),
+]
+
+
+@pytest.mark.parametrize(("use", "settings", "fixed"), TRANSFORMERS)
+def test_transformers_that_fix_sizes_are_cut_everywhere_else(opened, prune, use, settings, fixed):
+    network = opened(use, (3, 16, 16), **settings)
+    assert reason(prune, network).endswith(f"leave out with select: {'; '.join(map(repr, fixed))}")
+    after, note = prune(network, select=("synapse", *(f"!{path}" for path in fixed)))
+    assert len(note["channels"]) >= 4
+    assert after.proofs[-1].num_layers == len(network.neurons)
+
+
 def test_tracing_that_stalls_is_interrupted(opened, prune, monkeypatch):
-    monkeypatch.setattr(tracing, "keep_flattening_reshapes", lambda graph, _: setattr(graph, "_2d_4d", True))
+    monkeypatch.setattr(graph, "mend", lambda one, *_: setattr(one, "_2d_4d", True))
     network = opened("spikingjelly.parametric_lif_net", (1, 28, 28), channels=8)
     told = reason(prune, network, seconds_at_most=1.0)
     assert told.startswith("torch-pruning has not traced MNISTNet within 1 s; give it longer (seconds_at_most)")

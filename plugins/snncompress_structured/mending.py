@@ -1,4 +1,4 @@
-"""What torch-pruning misreads in a network whose tensors begin with time: reshapes, and joins of channels.
+"""What torch-pruning misreads in a network whose tensors begin with time: reshapes, expansions, joins of channels.
 
 It takes every reshape between a map of C channels and a layer of C * H * W inputs for the one that flattens;
 a network that folds time into the batch and out again has many. Each then multiplies the indices, and tracing seems to
@@ -33,19 +33,21 @@ class ShapesSeen(TorchFunctionMode):
         return result
 
 
-def keep_flattening_reshapes(graph: Any, seen: ShapesSeen) -> None:
-    """Turn all reshapes of torch-pruning's graph that flatten no channels into operations that leave channels alone."""
-    graph._2d_4d = True  # noqa: SLF001 - a linear layer over [T, B, C] would make it overlook all of them
+def mend(graph: Any, seen: ShapesSeen, channel_axis: int) -> None:
+    """Correct what torch-pruning's graph of a network takes its operations for; ``channel_axis`` is that of the input."""
+    graph._2d_4d = True  # noqa: SLF001 - a linear layer over [T, B, C] would make it overlook all reshapes
     for node in graph.module2node.values():
-        if node.type == OPTYPE.RESHAPE and not _flattens(graph, node, seen):
+        if _leaves_channels_alone(graph, node, seen):
             node.type = OPTYPE.ELEMENTWISE
-
-
-def read_joins(graph: Any, channel_axis: int) -> None:
-    """Have torch-pruning read joins along the axis of channels, which it reads only where that is axis 1."""
-    for node in graph.module2node.values():
         if node.type == OPTYPE.CONCAT and getattr(node.grad_fn, "_saved_dim", None) == channel_axis:
-            node.grad_fn = None  # it then goes by the numbers of channels, and not by the axis
+            node.grad_fn = None  # joins are read along axis 1 only; without this, the numbers of channels decide
+        for dependency in node.dependencies:
+            dependency.index_mapping = [None, None]  # what was read so far; each group is read anew
+
+
+def _leaves_channels_alone(graph: Any, node: Any, seen: ShapesSeen) -> bool:
+    """Tell whether a reshape flattens no channels; expansions of five axes are mistaken for attention's shared keys."""
+    return node.type == OPTYPE.EXPAND or (node.type == OPTYPE.RESHAPE and not _flattens(graph, node, seen))
 
 
 def _flattens(graph: Any, node: Any, seen: ShapesSeen) -> bool:

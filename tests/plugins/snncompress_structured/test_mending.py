@@ -1,6 +1,6 @@
 import pytest
 
-from snncompress_structured.reshapes import merged
+from snncompress_structured.mending import merged
 
 
 @pytest.mark.parametrize(
