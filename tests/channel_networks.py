@@ -163,6 +163,12 @@ class MixedByNorm(Jelly):
         return self.norm(self.first(x_TBCHW))
 
 
+def stepwise_net() -> nn.Module:
+    """SpikingJelly's layers, one step at a time."""
+    torch.manual_seed(0)
+    return nn.Sequential(jelly_block(1, 8), layer.Flatten(), layer.Linear(8 * SIDE * SIDE, 10))
+
+
 def leaky_net(shape: Sequence[int], channels: int = 6) -> nn.Module:
     """snnTorch neurons with a trained leak of any shape behind a convolution of 6 channels, 8 x 8 places."""
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch_pruning
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from snncompress import Bench
     from snncompress_structured.groups import Group
 
-Importance = Literal["l1", "l2", "bn_scale", "firing"]
-
 _OF_WEIGHTS: Mapping[str, Callable[[], Any]] = {
     "l1": partial(torch_pruning.importance.GroupMagnitudeImportance, p=1),
     "l2": partial(torch_pruning.importance.GroupMagnitudeImportance, p=2),
@@ -28,7 +26,7 @@ _OF_WEIGHTS: Mapping[str, Callable[[], Any]] = {
 
 
 def scores_of(
-    groups: Sequence[Group], importance: Importance, network: Network, bench: Bench, samples: int
+    groups: Sequence[Group], importance: str, network: Network, bench: Bench, samples: int
 ) -> list[list[float]]:
     """Return the importance of each channel of each group.
 

@@ -19,6 +19,7 @@ from channel_networks import (
     dense_leaky_net,
     leaky_net,
     lively,
+    stepwise_net,
 )
 from own_networks import LoopNet, recurrent_net
 
@@ -146,6 +147,11 @@ def test_an_axis_that_two_layers_share_is_cut_once(declared, prune):
 
 def test_containers_that_know_only_all_steps_at_once_are_traced(declared, prune):
     after, _ = prune(declared(Contained()))
+    assert after.inventory.num_parameters() == 9 * 4 + 2 * 4 + (4 * 64 * 10 + 10)
+
+
+def test_layers_that_take_one_step_at_a_time_are_traced(declared, prune):
+    after, _ = prune(declared(stepwise_net(), Time("per_step", 3), build=stepwise_net))
     assert after.inventory.num_parameters() == 9 * 4 + 2 * 4 + (4 * 64 * 10 + 10)
 
 
