@@ -17,7 +17,7 @@ from snncompress.training import Training, optimizer_fault
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from snncompress.components import Inputs
+    from snncompress.components import Bench, Inputs
     from snncompress.network import Network, Time
 
 Where = tuple[str | int, ...]
@@ -154,6 +154,10 @@ class Run(Protocol):
     @property
     def earlier(self) -> tuple[Strategy, ...]:
         """The steps before this one."""
+
+    @property
+    def bench(self) -> Bench:
+        """The data, as metrics see them; choose nothing on the test split."""
 
     def expect(self, num_epochs: int) -> None:
         """Say how many epochs this step trains in all, so that progress can show the time left."""

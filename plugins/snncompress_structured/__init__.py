@@ -1,18 +1,19 @@
-"""Structured compression: inner dimensions cut, and low-rank factors."""
+"""Structured compression: inner dimensions and channels physically removed, layers in two thinner ones."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from snncompress import hookimpl
+from snncompress_structured.channels import ChannelPruning
 from snncompress_structured.dsp import DimensionPruning
 from snncompress_structured.svd import LowRankFactors
 
 
 @hookimpl
 def snncompress_strategies() -> list[type[Any]]:
-    """Provide ``prune.dsp`` and ``lowrank.svd``."""
-    return [DimensionPruning, LowRankFactors]
+    """Provide ``prune.dsp``, ``prune.channels`` and ``lowrank.svd``."""
+    return [DimensionPruning, ChannelPruning, LowRankFactors]
 
 
 @hookimpl

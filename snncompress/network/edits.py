@@ -54,7 +54,8 @@ class Size:
 class Spikes:
     """Say which indices of a neuron's output remain along ``axis`` (counted in what its forward returns).
 
-    With ``joined`` that many axes from there on are one, head beside channel; a negative axis holds over stacked calls too.
+    With ``joined`` that many axes from there on are one, head beside channel. Counted from the end, an axis holds for neurons
+    that are called step by step too.
     """
 
     neuron: str

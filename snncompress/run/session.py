@@ -43,7 +43,7 @@ class StepRun:
     ) -> None:
         self.seed = seed
         self.earlier = earlier
-        self._bench = bench
+        self.bench = bench
         self._folder = folder
         self._before = network
         self._watch = watch
@@ -71,7 +71,7 @@ class StepRun:
         trained, history = train(
             network,
             training,
-            bench=self._bench,
+            bench=self.bench,
             folder=folder,
             label=label,
             watch=self._watch,

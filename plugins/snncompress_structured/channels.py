@@ -1,0 +1,91 @@
+"""Channel pruning: whole channels go, and the network becomes smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from snncompress import Count, Facts, Names, Number, Problem, Run, Strategy, Training
+from snncompress_structured.choosing import least_important, picked
+
+if TYPE_CHECKING:
+    from snncompress import Network
+    from snncompress_structured.groups import Group, Removal
+
+
+class ChannelPruning(Strategy):
+    """Remove whole channels, with everything that hangs on them, then fine-tune if asked.
+
+    Which channels of which tensors go together is found by torch-pruning (DepGraph, arXiv 2301.12900); they are removed
+    by an edit of our own, after which the network is proved to compute what it computed with those channels masked. The
+    network's outputs are never cut.
+
+    Example:
+        ``{use: prune.channels, fraction: 0.5, importance: l2, finetune: {epochs: 4}}``
+    """
+
+    use: Literal["prune.channels"] = "prune.channels"
+    fraction: Annotated[Number, Field(gt=0, lt=1)] = Field(description="Part of the channels to remove.")
+    scope: Literal["layer", "global"] = Field(
+        "layer", description="Remove that part of each layer's channels, or of all channels together."
+    )
+    importance: Literal["l1", "l2", "bn_scale", "firing"] = Field(
+        "l2",
+        description="The least important channels go: by the norm of their weights, by the scale of their batch norm, or "
+        "by how often the neurons behind them fire on training samples.",
+    )
+    select: Names = Field(
+        ("synapse",), description="Selector of layers. Layers whose outputs are added are cut only if all are picked."
+    )
+    keep_at_least: Count = Field(1, description="Channels that every layer keeps.")
+    round_to: Count = Field(
+        1, description="A layer that loses channels keeps a multiple of this many; it loses fewer rather than more."
+    )
+    samples: Count = Field(512, description="Training samples on which `firing` is measured.")
+    seconds_at_most: Annotated[Number, Field(gt=0)] = Field(
+        60.0, description="Time for torch-pruning to trace the network, which it does not finish for every network."
+    )
+    finetune: Training | None = Field(None, description="Training of the smaller network afterwards; none if null.")
+    compresses: ClassVar[bool] = True
+
+    def training(self) -> Training | None:
+        """Return the settings of the fine-tuning."""
+        return self.finetune
+
+    def check(self, facts: Facts) -> Iterable[Problem]:
+        """Find a selector that picks nothing, and a network that has not been trained."""
+        yield from facts.check_selector(self.select)
+        yield from facts.check_state(
+            "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
+        )
+        if self.finetune is not None:
+            yield from facts.check_training(self.finetune, where=("finetune",))
+
+    def apply(self, network: Network, run: Run) -> Network:
+        """Remove channels, then fine-tune."""
+        from snncompress_structured.removing import removed, told
+        from snncompress_structured.tracing import find_groups
+
+        groups = picked(find_groups(network, self.seconds_at_most), network.inventory.select(self.select))
+        removals = self._removals([group for group in groups if not group.trouble], network, run)
+        smaller = removed(network, removals, groups)
+        run.note("pruned", told(network, smaller, removals, groups))
+        if self.finetune is None:
+            return smaller
+        run.expect(self.finetune.epochs)
+        return run.train(smaller, self.finetune, label="finetune")
+
+    def _removals(self, groups: Sequence[Group], network: Network, run: Run) -> list[Removal]:
+        from snncompress_structured.importance import scores_of
+
+        scores = scores_of(groups, self.importance, network, run.bench, self.samples)
+        limits = {"keep_at_least": self.keep_at_least, "round_to": self.round_to}
+        if self.scope == "global":
+            return least_important(groups, scores, self.fraction, **limits)
+        return [
+            removal
+            for group, of_group in zip(groups, scores, strict=True)
+            for removal in least_important([group], [of_group], self.fraction, **limits)
+        ]

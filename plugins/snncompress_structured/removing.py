@@ -1,0 +1,112 @@
+"""Removing channels from a network: the edit, and that it did what it should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from snncompress import Cut, Network, Size, Slice, Spikes, StepError
+from snncompress_structured.groups import Group, Removal, Side
+
+_NUM_SHOWN = 8
+_DOES_NOT_RUN = (RuntimeError, ValueError, IndexError)
+"""What torch and a network's own code raise over sizes that do not fit."""
+
+
+def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Group]) -> Network:
+    """Return the network without the channels of ``removals``, proved to compute what it did with them masked.
+
+    Args:
+        network: as it is.
+        removals: what goes.
+        groups: all that were considered, for the reasons if nothing can go.
+
+    Raises:
+        StepError: if nothing goes, or the network cannot run without these channels.
+        ProofError: if it runs and computes something else.
+    """
+    edit = slice_of(network.tensors, removals)
+    if not edit.cuts:
+        raise StepError(f"no channel can be removed: {_reasons(removals, groups)}")
+    try:
+        smaller = network.edited([edit])
+    except _DOES_NOT_RUN as error:
+        culprits = [repr(name) for name in _culprits(network, removals)]
+        hint = f"leave out with select: {_shown(culprits)}" if culprits else "cut fewer layers: see select"
+        raise StepError(f"the network does not run without these channels ({error}); {hint}") from error
+    _require_whole_head(network, smaller)
+    return smaller
+
+
+def _culprits(network: Network, removals: Sequence[Removal]) -> Iterator[str]:
+    """Yield the layers without whose channels alone the network does not run; a fixed size in its code is the cause."""
+    for removal in removals:
+        if removal.channels:
+            try:
+                network.edited([slice_of(network.tensors, [removal])])
+            except _DOES_NOT_RUN:
+                yield removal.group.name
+            except StepError:
+                continue
+
+
+def slice_of(tensors: Mapping[str, Tensor], removals: Iterable[Removal]) -> Slice:
+    """Return one edit for all removals: an axis that several of them shorten is cut once."""
+    gone: dict[Side, set[int]] = {}
+    for removal in removals:
+        for member in removal.group.members:
+            if entries := member.entries(removal.channels):
+                gone.setdefault(member.side, set()).update(entries)
+    return Slice(
+        cuts=tuple(
+            Cut(name, axis, _left(tensors[name].shape[axis], entries))
+            for side, entries in gone.items()
+            for name, axis in side.tensors
+        ),
+        sizes=tuple(
+            Size(side.path, attribute, side.size - len(entries))
+            for side, entries in gone.items()
+            for attribute in side.attributes
+        ),
+        spikes=tuple(
+            Spikes(side.path, side.spikes, _left(side.size, entries))
+            for side, entries in gone.items()
+            if side.spikes is not None
+        ),
+    )
+
+
+def _left(size: int, gone: Iterable[int]) -> tuple[int, ...]:
+    """Return the positions that stay of ``size``; inputs of several groups share the positions of one."""
+    return tuple(sorted(set(range(size)) - {entry % size for entry in gone}))
+
+
+def _require_whole_head(before: Network, after: Network) -> None:
+    """Raise StepError if an output of the network is gone; torch-pruning has cut class heads without a word."""
+    for name in before.inventory.weights(("head",)):
+        if name in after.tensors and after.tensors[name].shape[0] != before.tensors[name].shape[0]:
+            raise StepError(
+                f"the outputs of {name!r} would be cut, which the network returns; leave it out with select"
+            )
+
+
+def told(before: Network, after: Network, removals: Sequence[Removal], groups: Sequence[Group]) -> dict[str, Any]:
+    """Return for the record how many channels each group had and has, and why others are left as they are."""
+    return {
+        "parameters": [before.inventory.num_parameters(), after.inventory.num_parameters()],
+        "channels": {one.group.name: [one.group.size, one.group.size - len(one.channels)] for one in removals},
+        "left": {group.name: group.trouble for group in groups if group.trouble},
+    }
+
+
+def _reasons(removals: Sequence[Removal], groups: Sequence[Group]) -> str:
+    reasons = [f"{group.name!r}: {group.trouble}" for group in groups if group.trouble]
+    reasons += [f"{one.group.name!r}: so small a part of its {one.group.size} channels is none" for one in removals]
+    return _shown(reasons) if reasons else "the selector picks no layer with channels"
+
+
+def _shown(items: Sequence[str]) -> str:
+    more = f"; and {len(items) - _NUM_SHOWN} more" if len(items) > _NUM_SHOWN else ""
+    return "; ".join(items[:_NUM_SHOWN]) + more
