@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
     from snncompress import Architecture
 
+_KINDS = {
+    f"spikingjelly.{name.lower()}": f"snncompress_spikingjelly.kinds:{name}"
+    for name in ("IF", "LIF", "PLIF", "SLIF", "ALIF")
+}
+
 
 @hookimpl
 def snncompress_architectures() -> Sequence[type[Architecture]]:
@@ -24,3 +29,15 @@ def snncompress_architectures() -> Sequence[type[Architecture]]:
 def snncompress_backends() -> Mapping[str, str]:
     """Return the backend under the name of the library's package."""
     return {"spikingjelly": "snncompress_spikingjelly.backend:SpikingJellyBackend"}
+
+
+@hookimpl
+def snncompress_neurons() -> Mapping[str, str]:
+    """Return the neurons that can stand in for others."""
+    return _KINDS
+
+
+@hookimpl
+def snncompress_modules() -> Mapping[str, str]:
+    """Return what builds them."""
+    return _KINDS

@@ -170,9 +170,7 @@ class Fast:
     def _rule(self, how: Fusible, x_T: Tensor, steps: int, kept: Tensor | None) -> tuple[list[Tensor], Tensor]:
         x, record = _in_full(x_T), how.returns_membranes
         v_B = None if kept is None else _in_full(kept)
-        spikes, found = run_rule(
-            how.rule, x, v_B, how.parameters, steps=steps, record=record, kernels=self.ways.kernels
-        )
+        spikes, found = run_rule(how.rule, x, v_B, how.tensors(), steps=steps, record=record, kernels=self.ways.kernels)
         if not record:
             return [spikes.to(x_T.dtype)], found
         return [spikes.to(x_T.dtype), found.to(x_T.dtype)], found[-1]
@@ -192,7 +190,7 @@ class Fast:
             values = self._normed(norm, y_T, None, (), len(y_T))[0]
             (spikes,), last = self._rule(how, values, steps, kept)
             return spikes, last
-        return self._normed(norm, y_T, how, how.parameters, steps)
+        return self._normed(norm, y_T, how, how.tensors(), steps)
 
     # ---- norms
 

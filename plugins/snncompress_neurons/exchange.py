@@ -1,0 +1,120 @@
+"""Which neuron is exchanged for which, whether that is exact, and what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from snncompress import EditError, NeuronBackend, NeuronDescription, Replace, spike_difference
+from snncompress_neurons.shapes import sample_shapes, shape_of
+
+if TYPE_CHECKING:
+    from snncompress import Network, NeuronKind, Run
+    from snncompress_neurons.substitute import Substitution
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One neuron that another takes the place of.
+
+    Attributes:
+        path: where it stands.
+        old: its class.
+        new: name of the kind that takes its place.
+        neuron: what it is.
+        obstacles: what of it the new kind cannot do; exact where there are none.
+    """
+
+    path: str
+    old: str
+    new: str
+    neuron: NeuronDescription
+    obstacles: tuple[str, ...]
+
+    def edit(self, arguments: Mapping[str, Any]) -> Replace:
+        """Return the edit that puts the new neuron in place."""
+        given = {"neuron": self.neuron.to_json(), **arguments}
+        return Replace(self.path, self.new, given, exact=not self.obstacles)
+
+    def noted(self) -> dict[str, Any]:
+        """Return a line for the record."""
+        return {"layer": self.path, "was": self.old, "is": self.new, "exact": not self.obstacles}
+
+
+def exchanged(network: Network, step: Substitution, run: Run) -> Network:
+    """Return the network with its neurons exchanged; exact edits are proved, others are measured and noted."""
+    exchanges = _exchanges(network, step)
+    if not step.approximate:
+        _refuse(exchanges)
+    changed = network.edited(_edits(network, exchanges, step))
+    run.note("substituted", [one.noted() for one in exchanges])
+    inexact = sorted({what for one in exchanges for what in one.obstacles})
+    if inexact and network.probe is not None:
+        run.note("approximated", {"because": inexact, **spike_difference(network, changed, network.probe).to_json()})
+    return changed
+
+
+def _exchanges(network: Network, step: Substitution) -> list[Exchange]:
+    picked, kinds = network.inventory.select(step.select), step.kinds(network.host)
+    found: list[Exchange] = []
+    unknown: dict[str, list[str]] = {}
+    for item in network.neurons:
+        if item.path not in picked:
+            continue
+        library = step.library or item.backend.name
+        described = (
+            item.backend.describe(item.module)
+            if isinstance(item.backend, NeuronBackend)
+            else "its backend says nothing of it"
+        )
+        if isinstance(described, str):
+            unknown.setdefault(described, []).append(item.path)
+        elif library not in kinds:
+            unknown.setdefault(f"{library} has no neuron {step.to!r}", []).append(item.path)
+        else:
+            abroad = library != item.backend.name
+            if abroad and described.more:
+                unknown.setdefault("; ".join(described.more), []).append(item.path)
+            obstacles = tuple(kinds[library].obstacles(described, abroad=abroad))
+            found.append(Exchange(item.path, type(item.module).__name__, f"{library}.{step.to}", described, obstacles))
+    if unknown:
+        raise EditError("these neurons cannot be exchanged; leave them out of `select`: " + _told(unknown))
+    if not found:
+        raise EditError(f"selector {list(step.select)!r} picks no neuron of this network")
+    return found
+
+
+def _edits(network: Network, exchanges: Sequence[Exchange], step: Substitution) -> list[Replace]:
+    kinds = step.kinds(network.host)
+    shapes = sample_shapes(network, [one.path for one in exchanges])
+    edits: list[Replace] = []
+    for one in exchanges:
+        kind: NeuronKind = kinds[one.new.rpartition(".")[0]]
+        per = step.per or (kind.per[0] if kind.per else "layer")
+        learning = {
+            "shape": shape_of(shapes[one.path], per),
+            "num_places": max(0, len(shapes[one.path]) - 1),
+            "learn": list(step.learn or kind.learns),
+            "lr_scale": step.lr_scale or 1.0,
+        }
+        edits.append(one.edit(learning if kind.learns else {}))
+    return edits
+
+
+def _refuse(exchanges: Iterable[Exchange]) -> None:
+    reasons: dict[str, list[str]] = {}
+    for one in exchanges:
+        for what in one.obstacles:
+            reasons.setdefault(what, []).append(one.path)
+    if reasons:
+        raise EditError(f"this would compute something else; allow it with `approximate: true`: {_told(reasons)}")
+
+
+def _told(reasons: Mapping[str, Sequence[str]]) -> str:
+    """Say each reason once, with the layers that it holds for."""
+    return "; ".join(f"{', '.join(map(repr, paths[:3]))}{_more(paths)}: {what}" for what, paths in reasons.items())
+
+
+def _more(paths: Sequence[str]) -> str:
+    return f" and {len(paths) - 3} more" if len(paths) > 3 else ""  # noqa: PLR2004 - three fit a line
