@@ -213,6 +213,8 @@ class NeuronKind(ModuleBuilder, Protocol):
     """What it can train; empty for a neuron without trainable values."""
     per: ClassVar[tuple[Per, ...]]
     """Of what it can train one value each, the usual first; empty for a neuron without trainable values."""
+    scales: ClassVar[bool]
+    """Whether what it trains can have a learning rate of its own."""
 
     def obstacles(self, neuron: NeuronDescription, *, abroad: bool) -> Sequence[str]:
         """Return what of ``neuron`` this kind cannot do, each as ``it does this, and that is not so here``.

@@ -56,33 +56,41 @@ def exchanged(network: Network, step: Substitution, run: Run) -> Network:
 
 
 def _exchanges(network: Network, step: Substitution) -> list[Exchange]:
+    """Return what is exchanged for what; raise EditError with every neuron that cannot be."""
     picked, kinds = network.inventory.select(step.select), step.kinds(network.host)
     found: list[Exchange] = []
     unknown: dict[str, list[str]] = {}
     for item in network.neurons:
-        if item.path not in picked:
-            continue
-        library = step.library or item.backend.name
-        described = (
-            item.backend.describe(item.module)
-            if isinstance(item.backend, NeuronBackend)
-            else "its backend says nothing of it"
-        )
-        if isinstance(described, str):
-            unknown.setdefault(described, []).append(item.path)
-        elif library not in kinds:
-            unknown.setdefault(f"{library} has no neuron {step.to!r}", []).append(item.path)
-        else:
-            abroad = library != item.backend.name
-            if abroad and described.more:
-                unknown.setdefault("; ".join(described.more), []).append(item.path)
-            obstacles = tuple(kinds[library].obstacles(described, abroad=abroad))
-            found.append(Exchange(item.path, type(item.module).__name__, f"{library}.{step.to}", described, obstacles))
+        if item.path in picked:
+            one = _exchange(item, kinds, step)
+            if isinstance(one, str):
+                unknown.setdefault(one, []).append(item.path)
+            else:
+                found.append(one)
     if unknown:
-        raise EditError("these neurons cannot be exchanged; leave them out of `select`: " + _told(unknown))
+        raise EditError(f"some neurons cannot be exchanged, leave them out of `select`: {_told(unknown)}")
     if not found:
         raise EditError(f"selector {list(step.select)!r} picks no neuron of this network")
     return found
+
+
+def _exchange(item: Any, kinds: Mapping[str, NeuronKind], step: Substitution) -> Exchange | str:
+    """Return what a neuron is exchanged for, or why it cannot be."""
+    if not isinstance(item.backend, NeuronBackend):
+        return f"the backend {item.backend.name!r} does not describe its neurons"
+    library = step.library or item.backend.name
+    if library not in kinds:
+        return f"there is no neuron {library}.{step.to}"
+    neuron = item.backend.describe(item.module)
+    if isinstance(neuron, str):
+        return neuron
+    abroad = library != item.backend.name
+    if abroad and neuron.more:
+        return "; ".join(neuron.more)
+    obstacles = list(kinds[library].obstacles(neuron, abroad=abroad))
+    if neuron.by_channel and step.per == "layer":
+        obstacles.append("its values differ from channel to channel, and `per: layer` gives it one")
+    return Exchange(item.path, type(item.module).__name__, f"{library}.{step.to}", neuron, tuple(obstacles))
 
 
 def _edits(network: Network, exchanges: Sequence[Exchange], step: Substitution) -> list[Replace]:
@@ -90,7 +98,7 @@ def _edits(network: Network, exchanges: Sequence[Exchange], step: Substitution) 
     shapes = sample_shapes(network, [one.path for one in exchanges])
     edits: list[Replace] = []
     for one in exchanges:
-        kind: NeuronKind = kinds[one.new.rpartition(".")[0]]
+        kind = kinds[one.new.rpartition(".")[0]]
         per = step.per or (kind.per[0] if kind.per else "layer")
         learning = {
             "shape": shape_of(shapes[one.path], per),
@@ -98,7 +106,7 @@ def _edits(network: Network, exchanges: Sequence[Exchange], step: Substitution) 
             "learn": list(step.learn or kind.learns),
             "lr_scale": step.lr_scale or 1.0,
         }
-        edits.append(one.edit(learning if kind.learns else {}))
+        edits.append(one.edit(learning))
     return edits
 
 

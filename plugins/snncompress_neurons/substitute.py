@@ -112,6 +112,10 @@ class Substitution(Strategy):
                 yield Problem(
                     ("learn",), f"a neuron {self.to!r} has no {name} to train", did_you_mean(name, kind.learns)
                 )
+        if self.lr_scale is not None and not kind.scales:
+            yield Problem(
+                ("lr_scale",), f"a neuron {self.to!r} trains at the learning rate of the weights", "leave it out"
+            )
         if self.per is not None and self.per not in kind.per:
             yield Problem(
                 ("per",), f"a neuron {self.to!r} has no value per {self.per}", did_you_mean(self.per, kind.per)

@@ -10,6 +10,7 @@ from snncompress_report.sections.activity import activity, collapse, silent
 from snncompress_report.sections.energy import energy
 from snncompress_report.sections.events import events, summary
 from snncompress_report.sections.layers import layers
+from snncompress_report.sections.neurons import neurons
 from snncompress_report.sections.provenance import provenance
 from snncompress_report.sections.sizes import sizes
 from snncompress_report.sections.timesteps import timesteps
@@ -30,6 +31,7 @@ def whole(record: Record) -> Document:
         energy(before, after),
         events(after),
         training(record),
+        neurons(record),
         provenance(record),
     )
     sections = tuple(section for section in found if section is not None)

@@ -44,7 +44,12 @@ def describe(node: Any) -> NeuronDescription | str:
 
 
 def intrinsics(node: Any) -> dict[Intrinsic, Tensor]:
-    """Return threshold and leak in float64, one value or one for each channel or neuron; adaptation too where it adapts."""
+    """Return threshold and leak in float64, one value or one for each channel or neuron; adaptation too where it adapts.
+
+    Nothing of a class whose values are not known.
+    """
+    if type(node) not in (*_DESCRIBED, ALIFNode):
+        return {}
     threshold, tau = _threshold_and_tau(node)
     found: dict[Intrinsic, Tensor] = {"threshold": threshold}
     if tau is not None:

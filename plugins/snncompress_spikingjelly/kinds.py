@@ -22,6 +22,7 @@ class _Kind:
 
     learns: ClassVar[tuple[Intrinsic, ...]] = ()
     per: ClassVar[tuple[Per, ...]] = ()
+    scales: ClassVar[bool] = False
     varies: ClassVar[bool] = False
     leaks: ClassVar[bool] = True
 
@@ -49,7 +50,7 @@ class _Kind:
             "it leaks to a resting potential and is reset by subtraction": neuron.reset == "soft" and neuron.rest != 0,
             "it forgets everything within a step (tau is not above 1)": any(tau <= 1 for tau in _all(neuron.tau)),
             "its input is divided by something else than tau": not (_is_one(neuron.divisor) or _decays(neuron)),
-            f"its surrogate gradient {neuron.surrogate} is none of SpikingJelly's": (
+            "its surrogate gradient is none of SpikingJelly's": (
                 abroad and (neuron.surrogate is None or neuron.surrogate[0] not in _COMMON)
             ),
         }
@@ -120,6 +121,7 @@ class SLIF(_Kind):
     summary = "leaky integrate and fire with trainable thresholds and leaks (sLIF, our reading)"
     learns = ("threshold", "leak")
     per = ("channel", "layer", "neuron")
+    scales = True
     varies = True
 
     def obstacles(self, neuron: NeuronDescription, *, abroad: bool) -> Sequence[str]:
@@ -149,6 +151,7 @@ class ALIF(_Kind):
     summary = "leaky integrate and fire whose threshold adapts to its own spikes by a trainable strength"
     learns = ("adaptation",)
     per = ("channel", "layer", "neuron")
+    scales = True
 
     def _node(self, neuron: NeuronDescription, settings: dict[str, Any], arguments: Mapping[str, Any]) -> nn.Module:
         import torch

@@ -70,11 +70,13 @@ def moved_beta(start: float | Tensor, offset: Tensor) -> Tensor:
 def start_of(values: Values, shape: Sequence[int], name: Intrinsic) -> tuple[float, Tensor]:
     """Return the number that offsets of ``shape`` start from, and the offsets that lead to ``values``.
 
-    ``values`` are thresholds, or leaks in 0..1; of several the start is their mean.
+    ``values`` are thresholds, or leaks in 0..1; of several the start is their mean, and one offset stays 0.
     """
     if not isinstance(values, tuple):
         return values, torch.zeros(list(shape))
     start = math.fsum(values) / len(values)
+    if not shape:
+        return start, torch.zeros(())
     exact_C = torch.tensor(values, dtype=torch.float64)
     offset_C = (exact_C / start).log() if name == "threshold" else exact_C.logit() - math.log(start / (1 - start))
     spread = offset_C.reshape(-1, *[1] * (len(shape) - 1)).expand(list(shape))

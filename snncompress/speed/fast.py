@@ -175,12 +175,17 @@ class Fast:
             return [spikes.to(x_T.dtype)], found
         return [spikes.to(x_T.dtype), found.to(x_T.dtype)], found[-1]
 
-    def _joins(self, norm: nn.Module) -> bool:
-        """Tell whether a norm runs in the kernel of the neuron behind it: not where somebody looks in between."""
+    def _joins(self, norm: Any) -> bool:
+        """Tell whether a norm runs in the kernel of the neuron behind it.
+
+        Not where somebody looks in between, and not where the neuron's tensors vary from place to place.
+        """
         neuron = self.structure.neuron_of.get(norm)
         if neuron not in self.fusible or not (self.ways.linked and self.ways.compiled and norm.training):
             return False
         how = self.fusible[neuron][1]
+        if any(value.numel() not in (1, norm.num_features) for value in how.parameters):
+            return False
         return has_kernel(how, self.ways.kernels) and not (how.returns_membranes or is_watched_between(norm, neuron))
 
     def _norm_and_neuron(
