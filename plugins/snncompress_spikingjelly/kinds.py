@@ -134,12 +134,11 @@ class SLIF(_Kind):
         from snncompress import start_of
         from snncompress_spikingjelly.nodes import SLIFNode
 
-        leaks = tuple(1 / tau for tau in _all(neuron.tau))
         start, threshold_offset = start_of(neuron.threshold, arguments["shape"], "threshold")
-        leak_start, leak_offset = start_of(leaks if len(leaks) > 1 else leaks[0], arguments["shape"], "leak")
-        leak = _leak(neuron)
-        tau = leak.pop("tau") if len(leaks) == 1 else 1 / leak_start
-        node = SLIFNode(tau=tau, **{**settings, "v_threshold": start}, **leak)
+        leaks = tuple(1 / tau for tau in _all(neuron.tau))
+        leak_start, leak_offset = start_of(leaks if len(leaks) > 1 else 0.0, arguments["shape"], "leak")
+        tau = 1 / leak_start if len(leaks) > 1 else _leak(neuron)["tau"]
+        node = SLIFNode(tau, _decays(neuron), **{**settings, "v_threshold": start})
         offsets: dict[Intrinsic, Tensor] = {"threshold": threshold_offset, "leak": leak_offset}
         node.hold_offsets(offsets, **_training(arguments))
         return node
