@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -66,7 +67,7 @@ class NeuronDescription:
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as JSON data."""
-        return asdict(self)
+        return dict(json.loads(json.dumps(asdict(self))))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> NeuronDescription:

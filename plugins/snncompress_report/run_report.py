@@ -41,14 +41,16 @@ def whole(record: Record) -> Document:
 def essentials(record: Record) -> Document:
     """Return what fits on a screen of text."""
     before, after = side_of(record.baseline), side_of(record.final)
-    sections = (
+    found = (
         done.steps(record),
         done.budgets(record),
         compared.values(before, after),
         sizes(before, after),
         energy(before, after),
+        neurons(record),
         _findings(before, after),
     )
+    sections = tuple(section for section in found if section is not None)
     return Document(record.name, _lead(record)[:1], (), sections)
 
 
