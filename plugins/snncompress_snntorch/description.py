@@ -76,6 +76,7 @@ def _peculiar(neuron: Any) -> str:
         "its membrane is quantised (state_quant)": neuron.state_quant,
         "its surrogate gradient is switched off (surrogate_disable)": neuron.surrogate_disable,
         "its spikes are graded (graded_spikes_factor)": bool((neuron.graded_spikes_factor != 1).any()),
+        "its threshold is negative, so it is reset before it fires": bool((neuron.threshold < 0).any()),
         "some of its channels leak and others do not": 0 < int((neuron.beta >= 1).sum()) < neuron.beta.numel(),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")

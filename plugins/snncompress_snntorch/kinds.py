@@ -40,6 +40,9 @@ class _Kind:
                 abroad and not neuron.delayed and neuron.reset == "soft" and neuron.tau is not None
             ),
             "its reset passes gradients into the spike, and here it never does": not neuron.detached,
+            "its threshold is not above its resting potential, and here it would be reset before it fires": (
+                abroad and any(value <= 0 for value in _all(_shifted(neuron)))
+            ),
             "its surrogate gradient is none of snnTorch's": abroad and surrogate not in _COMMON,
             f"it leaks (beta {_shown(neuron.beta)}), and this one does not": neuron.tau is not None and not self.leaks,
             "it does not leak, and this one does": neuron.tau is None and self.leaks,
@@ -122,9 +125,7 @@ class SLIF(_Kind):
     def obstacles(self, neuron: NeuronDescription, *, abroad: bool) -> Sequence[str]:
         """Return what of ``neuron`` this kind cannot do."""
         found = {
-            "its threshold is not positive, so it has no logarithm": any(
-                value <= 0 for value in _all(_shifted(neuron))
-            ),
+            "its threshold is zero, so no factor moves it": not abroad and 0 in _all(neuron.threshold),
             "it forgets everything within a step (beta 0), so its leak cannot move": 0 in _all(neuron.beta),
         }
         return [*super().obstacles(neuron, abroad=abroad), *(what for what, holds in found.items() if holds)]

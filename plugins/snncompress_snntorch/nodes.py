@@ -104,9 +104,11 @@ class ALeaky(Offsets, StandIn):
         return returned
 
     def mem_reset(self, mem: Tensor) -> Tensor:
-        """Return the spikes of the step before: what fired is reset, though the threshold has risen since."""
-        del mem
-        return self.spk
+        """Return the spikes of the step before where they are reset now, though the threshold has risen since."""
+        if self.reset_delay:
+            return self.spk
+        reset: Tensor = super().mem_reset(mem)
+        return reset
 
     def _threshold_buffer(self, threshold: Tensor, learn_threshold: bool) -> None:  # noqa: FBT001 - the library's signature
         del learn_threshold

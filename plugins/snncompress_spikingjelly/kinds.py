@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from snncompress import Intrinsic, Per
 
 _COMMON = ("sigmoid", "atan")
+_SHORTEST = 1 + 1e-6
+"""The library's tau must be above 1."""
 
 
 class _Kind:
@@ -128,7 +130,7 @@ class SLIF(_Kind):
         """Return what of ``neuron`` this kind cannot do."""
         found = super().obstacles(neuron, abroad=abroad)
         positive = all(value > 0 for value in _all(neuron.threshold))
-        return [*found, *([] if positive else ["its threshold is not positive, so it has no logarithm"])]
+        return [*found, *([] if positive else ["its threshold is not positive, so no factor moves it up and down"])]
 
     def _node(self, neuron: NeuronDescription, settings: dict[str, Any], arguments: Mapping[str, Any]) -> nn.Module:
         from snncompress import start_of
@@ -190,7 +192,7 @@ def _surrogate(old: Any, neuron: NeuronDescription) -> nn.Module:
 
 
 def _leak(neuron: NeuronDescription) -> dict[str, Any]:
-    return {"tau": 2.0 if neuron.tau is None else _mean(neuron.tau), "decay_input": _decays(neuron)}
+    return {"tau": 2.0 if neuron.tau is None else max(_SHORTEST, _mean(neuron.tau)), "decay_input": _decays(neuron)}
 
 
 def _training(arguments: Mapping[str, Any]) -> dict[str, Any]:

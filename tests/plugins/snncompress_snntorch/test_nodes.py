@@ -215,6 +215,7 @@ def test_neurons_that_say_too_little_are_not_described():
     assert BACKEND.describe(leaky(graded_spikes_factor=2.0)) == "its spikes are graded (graded_spikes_factor)"
     assert BACKEND.describe(leaky(torch.rand(C, L))) == "its values differ from place to place"
     assert BACKEND.describe(leaky(torch.tensor([0.5, 1.0]))) == "some of its channels leak and others do not"
+    assert BACKEND.describe(leaky(threshold=-0.2)) == "its threshold is negative, so it is reset before it fires"
     assert BACKEND.describe(leaky(1.0)).tau is None
     assert IF().obstacles(BACKEND.describe(leaky(1.0)), abroad=False) == []
 
