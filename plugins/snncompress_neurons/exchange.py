@@ -23,7 +23,7 @@ class Exchange:
         old: its class.
         new: name of the kind that takes its place.
         neuron: what it is.
-        obstacles: what of it the new kind cannot do; exact where there are none.
+        obstacles: what of it the new kind cannot do; it fires alike where there are none.
     """
 
     path: str
@@ -32,10 +32,9 @@ class Exchange:
     neuron: NeuronDescription
     obstacles: tuple[str, ...]
 
-    def edit(self, arguments: Mapping[str, Any]) -> Replace:
-        """Return the edit that puts the new neuron in place."""
-        given = {"neuron": self.neuron.to_json(), **arguments}
-        return Replace(self.path, self.new, given, exact=not self.obstacles)
+    def edit(self, arguments: Mapping[str, Any], *, exact: bool) -> Replace:
+        """Return the edit that puts the new neuron in place; ``exact`` lets the core prove that it fires alike."""
+        return Replace(self.path, self.new, {"neuron": self.neuron.to_json(), **arguments}, exact=exact)
 
     def noted(self) -> dict[str, Any]:
         """Return a line for the record."""
@@ -43,15 +42,15 @@ class Exchange:
 
 
 def exchanged(network: Network, step: Substitution, run: Run) -> Network:
-    """Return the network with its neurons exchanged; exact edits are proved, others are measured and noted."""
+    """Return the network with its neurons exchanged: proved to fire alike or, with ``approximate``, measured."""
     exchanges = _exchanges(network, step)
     if not step.approximate:
         _refuse(exchanges)
     changed = network.edited(_edits(network, exchanges, step))
     run.note("substituted", [one.noted() for one in exchanges])
-    inexact = sorted({what for one in exchanges for what in one.obstacles})
-    if inexact and network.probe is not None:
-        run.note("approximated", {"because": inexact, **spike_difference(network, changed, network.probe).to_json()})
+    if step.approximate and network.probe is not None:
+        because = sorted({what for one in exchanges for what in one.obstacles})
+        run.note("approximated", {"because": because, **spike_difference(network, changed, network.probe).to_json()})
     return changed
 
 
@@ -106,7 +105,7 @@ def _edits(network: Network, exchanges: Sequence[Exchange], step: Substitution) 
             "learn": list(step.learn or kind.learns),
             "lr_scale": step.lr_scale or 1.0,
         }
-        edits.append(one.edit(learning))
+        edits.append(one.edit(learning, exact=not step.approximate))
     return edits
 
 

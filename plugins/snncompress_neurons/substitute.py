@@ -40,7 +40,8 @@ class Substitution(Strategy):
         None, description="Learning rate of what the neurons train, as a multiple of that of the weights; 1 if null."
     )
     approximate: bool = Field(
-        False, description="Whether neurons that compute something else are put in place; the difference is noted."
+        False,
+        description="Whether neurons that may compute something else are put in place; nothing is proved, and the difference is noted.",
     )
     finetune: Training | None = Field(None, description="Training afterwards; none if null.")
 
@@ -51,6 +52,9 @@ class Substitution(Strategy):
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find kinds and neurons that do not exist, settings without effect, and a substitution that changes nothing."""
         yield from self._check_selector(facts)
+        if not self.approximate:
+            hint = "put a train step before it, give the model a checkpoint, or do without a proof: `approximate: true`"
+            yield from facts.check_state("weights", where="use", hint=hint)
         if facts.host is not None:
             yield from self._check_kind(facts.host)
             if self.finetune is None and self._only_learns(facts.host) and not _trained_later(self, facts):

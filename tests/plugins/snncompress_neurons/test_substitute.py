@@ -15,6 +15,7 @@ from snncompress import (
     EditError,
     Facts,
     Inputs,
+    ProofError,
     Replace,
     Size,
     Slice,
@@ -26,8 +27,11 @@ from snncompress import (
     declare,
     save,
 )
+from snncompress.compilers import compiler
 from snncompress.network import spike_trains
 from snncompress.run.optimizers import make_optimizer, make_scheduler
+from snncompress.speed import acceleration
+from snncompress_neurons.exchange import _exchange
 
 NETWORKS = ["spikformer", "convnet"]
 ONE_EPOCH = Training(epochs=1, batch_size=300, lr=1e-2)
@@ -271,7 +275,8 @@ def test_a_network_without_a_batch_is_refused(spikformer, make, new_run):
 
 
 def problems_of(network, host, step, later=()):
-    facts = Facts(network.inventory, network.time, Inputs((1, 8, 8), 10), frozenset(), (), later, host)
+    state = frozenset({"weights"})
+    facts = Facts(network.inventory, network.time, Inputs((1, 8, 8), 10), state, (), later, host)
     return [(problem.where, problem.what, problem.warns) for problem in step.check(facts)]
 
 
@@ -303,6 +308,36 @@ def test_an_exchange_that_nobody_trains_is_worth_a_warning(spikformer, host, mak
     assert problems_of(spikformer, host, step, (lottery,)) == []
     assert problems_of(spikformer, host, make("neurons.substitute", to="slif", finetune=ONE_EPOCH)) == []
     assert problems_of(spikformer, host, make("neurons.substitute", to="lif", library="snntorch")) == []
+
+
+def test_an_untrained_network_proves_nothing_and_is_exchanged_with_a_word(opened, host, make, new_run, x_TBCHW):
+    network = opened("spikingjelly.spikformer", embed_dims=32, depths=1, num_heads=4).with_probe(x_TBCHW)
+    facts = Facts(network.inventory, network.time, Inputs((1, 8, 8), 10), frozenset(), host=host)
+    (problem,) = make("neurons.substitute", to="slif", finetune=ONE_EPOCH).check(facts)
+    assert problem.what == "needs trained weights, which no earlier step provides"
+    with pytest.raises(ProofError, match="has seen no data"):
+        make("neurons.substitute", to="slif").apply(network, new_run(network))
+    step = make("neurons.substitute", to="slif", approximate=True, finetune=ONE_EPOCH)
+    assert list(step.check(facts)) == []
+    new = step.apply(network, run := new_run(network))
+    assert (run.notes()["approximated"]["flipped"], run.notes()["approximated"]["because"]) == (0, [])
+    assert any(bool(value.any()) for value in offsets_of(new).values())
+
+
+@pytest.mark.skipif(not compiler(), reason="no compiler")
+@pytest.mark.parametrize("per", ["layer", "channel", "neuron"])
+def test_every_shape_of_offsets_is_compiled(spikformer, per, make, new_run):
+    new = with_random_offsets(make("neurons.substitute", to="slif", per=per).apply(spikformer, new_run(spikformer)))
+    found = acceleration(new, "compiled")
+    assert (found.path, found.remarks, found.modes) == ("compiled", (), {True, False})
+
+
+def test_a_backend_that_describes_nothing_is_told(make):
+    from types import SimpleNamespace
+
+    item = SimpleNamespace(path="lif", module=nn.Identity(), backend=SimpleNamespace(name="mine"))
+    told = _exchange(item, {}, make("neurons.substitute", to="slif"))
+    assert told == "the backend 'mine' does not describe its neurons"
 
 
 def test_the_edits_are_json_that_holds_every_number(convnet, make, new_run):
