@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         Inputs,
         Metric,
         ModuleBuilder,
+        NeuronBackend,
+        NeuronKind,
         Reporter,
     )
     from snncompress.counts import Activity, LayerActivity, OperationCounts, Row
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         Cut,
         Edit,
         Network,
+        Offsets,
         Output,
         Replace,
         Size,
@@ -64,8 +67,14 @@ if TYPE_CHECKING:
         evaluating,
         leaving_generators,
         load,
+        moved_beta,
+        moved_tau,
+        moved_threshold,
         save,
+        spike_difference,
+        start_of,
     )
+    from snncompress.neurons import Intrinsic, NeuronDescription, Per, Values
     from snncompress.pipeline import read_component
     from snncompress.plugins import Host
     from snncompress.record import Measurement, Record, Spread, Summary, SummaryValue
@@ -80,13 +89,16 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "anatomy": "Block Dimension Firing Place Preparation Width",
-    "components": "Anatomy Architecture Backend Bench Data Dataset Encoder EnergyModel Exporter Inputs Metric ModuleBuilder Reporter",
+    "components": "Anatomy Architecture Backend Bench Data Dataset Encoder EnergyModel Exporter Inputs Metric ModuleBuilder "
+    "NeuronBackend NeuronKind Reporter",
     "counts": "Activity LayerActivity OperationCounts Row",
     "errors": "ArtifactError CountError DataError EditError InputError ModelError PipelineError PluginError ProofError "
     "SnncompressError StateError StepError did_you_mean",
     "hookspecs": "hookimpl",
     "measure": "measure Observation Predictions predict",
-    "network": "Cut Edit Network Output Replace Size Slice Spikes Time Timesteps declare evaluating leaving_generators load save",
+    "network": "Cut Edit Network Offsets Output Replace Size Slice Spikes Time Timesteps declare evaluating leaving_generators "
+    "load moved_beta moved_tau moved_threshold save spike_difference start_of",
+    "neurons": "Intrinsic NeuronDescription Per Values",
     "pipeline": "read_component",
     "plugins": "Host",
     "record": "Measurement Record Spread Summary SummaryValue",
@@ -133,6 +145,7 @@ __all__ = [
     "Host",
     "InputError",
     "Inputs",
+    "Intrinsic",
     "Inventory",
     "LayerActivity",
     "Measurement",
@@ -141,10 +154,15 @@ __all__ = [
     "ModuleBuilder",
     "Names",
     "Network",
+    "NeuronBackend",
+    "NeuronDescription",
+    "NeuronKind",
     "Number",
     "Observation",
+    "Offsets",
     "OperationCounts",
     "Output",
+    "Per",
     "PipelineError",
     "Place",
     "PluginError",
@@ -174,6 +192,7 @@ __all__ = [
     "Timesteps",
     "Training",
     "UpdateRule",
+    "Values",
     "Verdict",
     "Width",
     "accelerated",
@@ -187,11 +206,16 @@ __all__ = [
     "leaving_generators",
     "load",
     "measure",
+    "moved_beta",
+    "moved_tau",
+    "moved_threshold",
     "predict",
     "read_component",
     "run",
     "save",
     "source_hash",
+    "spike_difference",
+    "start_of",
     "sweep",
 ]
 

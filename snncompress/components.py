@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from snncompress.counts import OperationCounts
+from snncompress.neurons import Intrinsic, NeuronDescription, Per
 from snncompress.record import Measurement, Record, Summary
 
 if TYPE_CHECKING:
@@ -189,6 +190,47 @@ class Anatomy(Protocol):
         """Yield the blocks of ``network`` that this anatomy knows, in the order in which they run.
 
         ``x`` is a small batch as ``forward`` takes it, perhaps on the meta device, for anatomies that watch it flow.
+        """
+
+
+@runtime_checkable
+class NeuronBackend(Backend, Protocol):
+    """A backend that can say what its neurons are, so that others can take their place; optional."""
+
+    def describe(self, module: nn.Module) -> NeuronDescription | str:
+        """Return what a neuron is, without its library; or why that cannot be said, in a few words."""
+
+    def intrinsics(self, module: nn.Module) -> Mapping[Intrinsic, Tensor]:
+        """Return the values of a neuron's threshold, leak (1 / tau) and so on, as they are now; any shape."""
+
+
+class NeuronKind(ModuleBuilder, Protocol):
+    """A neuron that can stand in for another: a builder for ``Replace``, registered under both hooks.
+
+    Its name is ``LIBRARY.KIND``, the import name of the library that runs it first. Importing the module that defines
+    it must not import torch: its methods do. ``build`` takes these arguments, and needs the old module only for what
+    a description cannot say, within one library::
+
+        {"neuron": NeuronDescription.to_json(), "shape": [C], "num_places": 2, "learn": ["leak"], "lr_scale": 1.0}
+
+    ``shape`` is that of each trainable value: [] for a layer, [C], or that of one sample. ``num_places`` is the number
+    of dimensions behind the channels. Axis 0 of a trainable tensor is the channel, so that it can be sliced. Modules
+    declare ``parameter_groups()`` with ``lr_scale`` and without weight decay.
+    """
+
+    summary: ClassVar[str]
+    """What it is, in a line."""
+    learns: ClassVar[tuple[Intrinsic, ...]]
+    """What it can train; empty for a neuron without trainable values."""
+    per: ClassVar[tuple[Per, ...]]
+    """Of what it can train one value each, the usual first; empty for a neuron without trainable values."""
+    scales: ClassVar[bool]
+    """Whether what it trains can have a learning rate of its own."""
+
+    def obstacles(self, neuron: NeuronDescription, *, abroad: bool) -> Sequence[str]:
+        """Return what of ``neuron`` this kind cannot do, each as ``it does this, and that is not so here``.
+
+        ``abroad`` says that the neuron comes from another library, so that nothing is known but its description.
         """
 
 

@@ -108,6 +108,17 @@ def snncompress_modules() -> Mapping[str, Lazy]:
 
 
 @hookspec
+def snncompress_neurons() -> Mapping[str, Lazy]:
+    """Return neurons that can stand in for others, by ``LIBRARY.KIND``, each as a place: ``package.module:Class``.
+
+    The library is named as it is imported. Its class follows the protocol ``NeuronKind``, and importing its module must
+    not import torch. ``neurons.substitute`` puts it in place by the edit ``Replace``: register it under the same name
+    with ``snncompress_modules``.
+    """
+    raise AssertionError
+
+
+@hookspec
 def snncompress_zoos() -> Mapping[str, Path]:
     """Return zoos by name, each as its folder; pipelines in its ``recipes/`` can be run as ``recipe:NAME``."""
     raise AssertionError
@@ -134,6 +145,7 @@ REGISTRATION = {
     "backends": "backend",
     "anatomies": "anatomy",
     "modules": "module",
+    "neurons": "neuron",
     "zoos": "zoo",
 }
 """The registration hooks, without their prefix, in the order in which plugins are listed; and the word for one thing."""

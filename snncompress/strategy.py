@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from snncompress.components import Bench, Inputs
     from snncompress.network import Network, Time
+    from snncompress.plugins import Host
 
 Where = tuple[str | int, ...]
 
@@ -28,13 +29,15 @@ class Problem:
     """Say what is wrong with a setting, where, and how to mend it.
 
     ``where`` is relative to the thing that is checked: ``("rewind_to",)`` inside a step. ``lacks`` names what no earlier
-    step provides; later steps are then checked as if it were there, so that one cause is told once.
+    step provides; later steps are then checked as if it were there, so that one cause is told once. What only ``warns``
+    is told and hinders nothing: a step that can be done, and that can hardly be meant so.
     """
 
     where: Where
     what: str
     hint: str = ""
     lacks: str = ""
+    warns: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Facts:
     """What the plan knows before anything runs.
 
     ``state`` holds what the network will have when the step starts: ``weights`` (they are trained),
-    ``snapshot:NAME``, ``masks``. ``earlier`` are the steps before this one. ``blocks()`` gives the recognised blocks of the
-    network as it is before the first step.
+    ``snapshot:NAME``, ``masks``. ``earlier`` are the steps before this one, ``later`` those behind it. ``host`` holds the
+    plugins, where the plan is made of a pipeline. ``blocks()`` gives the recognised blocks of the network as it is before the
+    first step.
     """
 
     inventory: Inventory
@@ -51,6 +55,8 @@ class Facts:
     inputs: Inputs
     state: frozenset[str]
     earlier: tuple[Strategy, ...] = ()
+    later: tuple[Strategy, ...] = ()
+    host: Host | None = None
     blocks: Callable[[], tuple[Block, ...]] = tuple
 
     def check_selector(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:

@@ -10,6 +10,7 @@ from snncompress_report.sections.activity import activity, collapse, silent
 from snncompress_report.sections.energy import energy
 from snncompress_report.sections.events import events, summary
 from snncompress_report.sections.layers import layers
+from snncompress_report.sections.neurons import neurons
 from snncompress_report.sections.provenance import provenance
 from snncompress_report.sections.sizes import sizes
 from snncompress_report.sections.timesteps import timesteps
@@ -30,6 +31,7 @@ def whole(record: Record) -> Document:
         energy(before, after),
         events(after),
         training(record),
+        neurons(record),
         provenance(record),
     )
     sections = tuple(section for section in found if section is not None)
@@ -39,14 +41,16 @@ def whole(record: Record) -> Document:
 def essentials(record: Record) -> Document:
     """Return what fits on a screen of text."""
     before, after = side_of(record.baseline), side_of(record.final)
-    sections = (
+    found = (
         done.steps(record),
         done.budgets(record),
         compared.values(before, after),
         sizes(before, after),
         energy(before, after),
+        neurons(record),
         _findings(before, after),
     )
+    sections = tuple(section for section in found if section is not None)
     return Document(record.name, _lead(record)[:1], (), sections)
 
 

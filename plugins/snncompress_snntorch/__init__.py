@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     from snncompress import Architecture
 
+_KINDS = {
+    f"snntorch.{name.lower()}": f"snncompress_snntorch.kinds:{name}" for name in ("IF", "LIF", "PLIF", "SLIF", "ALIF")
+}
+
 
 @hookimpl
 def snncompress_architectures() -> Sequence[type[Architecture]]:
@@ -24,3 +28,15 @@ def snncompress_architectures() -> Sequence[type[Architecture]]:
 def snncompress_backends() -> Mapping[str, str]:
     """Return the backend under the name of the library's package."""
     return {"snntorch": "snncompress_snntorch.backend:SnnTorchBackend"}
+
+
+@hookimpl
+def snncompress_neurons() -> Mapping[str, str]:
+    """Return the neurons that can stand in for others."""
+    return _KINDS
+
+
+@hookimpl
+def snncompress_modules() -> Mapping[str, str]:
+    """Return what builds them."""
+    return _KINDS

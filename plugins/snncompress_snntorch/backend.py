@@ -9,17 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from snncompress_snntorch import rules
+from snncompress_snntorch.description import describe, intrinsics
+from snncompress_snntorch.nodes import StandIn
 from snncompress_snntorch.precision import compute_in_float64
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from snncompress import Fusible, Time
+    from snncompress import Fusible, Intrinsic, NeuronDescription, Time
 
 _WHOLE_SEQUENCE = (snntorch.StateLeaky, snntorch.AssociativeLeaky, snntorch.LeakyParallel)
 """Classes that take x_TBC at once and carry nothing from one call to the next; LinearLeaky is a StateLeaky."""
 
-_STATES = ("mem", "mem_prev", "syn", "syn_exc", "syn_inh", "spk", "reset")
+_STATES = ("mem", "mem_prev", "syn", "syn_exc", "syn_inh", "spk", "reset", "trace")
 """Where neurons keep state: in buffers, or in attributes that hold on to the graph (``reset`` is a tensor)."""
 
 
@@ -72,6 +74,14 @@ class SnnTorchBackend:
         """Return how the fast path may run a neuron of the library, or why it may not."""
         return rules.fusible(module)
 
+    def describe(self, module: nn.Module) -> NeuronDescription | str:
+        """Return what a neuron is, without its library; or why that cannot be said."""
+        return describe(module)
+
+    def intrinsics(self, module: nn.Module) -> Mapping[Intrinsic, Tensor]:
+        """Return threshold and leak of a neuron that is described."""
+        return intrinsics(module)
+
     def membrane(self, module: nn.Module, x_B: Tensor) -> Tensor | None:
         """Return the membrane that a fusible neuron starts from."""
         return rules.membrane(module, x_B)
@@ -97,7 +107,7 @@ class SnnTorchBackend:
         in ``multi_step`` or in such a loop. A network of both kinds must bring its own loop.
         """
         owned = [part for part in module.modules() if self.owns(part)]
-        stepwise = [part for part in owned if not isinstance(part, _WHOLE_SEQUENCE)]
+        stepwise = [part for part in owned if not _takes_sequence(part)]
         if time.runner == "per_step":
             return bool(owned) and len(stepwise) == len(owned)
         if time.runner == "multi_step":
@@ -116,6 +126,10 @@ class SnnTorchBackend:
         for part in module.modules():
             if isinstance(part, snntorch.SpikingNeuron) and not any(known is part for known in part.instances):
                 part.instances.append(part)
+
+
+def _takes_sequence(neuron: nn.Module) -> bool:
+    return isinstance(neuron, _WHOLE_SEQUENCE) or (isinstance(neuron, StandIn) and neuron.takes_sequence)
 
 
 def _stacked(steps: Sequence[Any]) -> Any:

@@ -8,6 +8,7 @@ lets no gradient through the comparison, as the library detaches it. So nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import snntorch
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from snncompress import Fusible, UpdateRule
+from snncompress_snntorch.nodes import SLeaky, StandIn
 from snncompress_snntorch.precision import SpikesInInputDtype
 from snncompress_snntorch.surrogates import LibrarySurrogate, stated
 
@@ -42,16 +44,28 @@ class LeakyCharge:
     """One step of ``snntorch.Leaky``: clamp(beta) * v + x, the reset of the spike before included."""
 
     reset: Reset
+    strict: bool = True
 
     def __call__(self, v: Tensor, x: Tensor, threshold: Tensor, beta: Tensor) -> Tensor:
         """Return the potential before the spike."""
         leak = beta.clamp(0, 1)
         if self.reset == "none":
             return leak * v + x
-        fired = (v > threshold).to(v.dtype)
+        fired = (v > threshold if self.strict else v >= threshold).to(v.dtype)
         if self.reset == "zero":
             return leak * ((1 - fired) * v) + x
         return leak * v + x - fired * threshold
+
+
+@dataclass(frozen=True)
+class DividedCharge:
+    """One step of a ``StandIn``: that of ``Leaky`` for a divided input."""
+
+    own: LeakyCharge
+
+    def __call__(self, v: Tensor, x: Tensor, threshold: Tensor, beta: Tensor, divisor: Tensor) -> Tensor:
+        """Return the potential before the spike."""
+        return self.own(v, x / divisor, threshold, beta)
 
 
 @dataclass(frozen=True)
@@ -90,18 +104,42 @@ def fusible(module: nn.Module) -> Fusible | str:
     parameters = _tensors_of(neuron, names)
     if isinstance(parameters, str):
         return parameters
+    strict = surrogate.strict
     if not _is_delayed(neuron) and mechanism == "zero":
-        rule = UpdateRule(charge("none"), surrogate, threshold=None, reset="hard", strict=True)
+        rule = UpdateRule(charge("none", strict), surrogate, threshold=None, reset="hard", strict=strict)
     else:
-        rule = UpdateRule(charge(mechanism), surrogate, threshold=None, reset="none", strict=True)
-    return Fusible(rule, parameters, takes_sequence=False, returns_membranes=bool(neuron.output))
+        rule = UpdateRule(charge(mechanism, strict), surrogate, threshold=None, reset="none", strict=strict)
+    return Fusible(
+        rule,
+        parameters,
+        takes_sequence=bool(getattr(neuron, "takes_sequence", False)),
+        returns_membranes=bool(neuron.output),
+        derived=partial(_moved, neuron) if isinstance(neuron, SLeaky) else None,
+    )
 
 
-_STATED: dict[type[nn.Module], tuple[tuple[str, ...], Callable[[Reset], Callable[..., Tensor]]]] = {
+def _moved(neuron: SLeaky, threshold_offset: Tensor, leak_offset: Tensor, divisor: Tensor) -> tuple[Tensor, ...]:
+    """Return the tensors of the rule of a neuron with offsets."""
+    moved = neuron.derived(threshold_offset, leak_offset)
+    return *(value.to(threshold_offset.dtype) for value in moved), divisor
+
+
+def _divided(reset: Reset, strict: bool) -> DividedCharge:  # noqa: FBT001 - as a charge is made
+    return DividedCharge(LeakyCharge(reset, strict))
+
+
+def _lapicque(reset: Reset, strict: bool) -> LapicqueCharge:  # noqa: FBT001 - as a charge is made
+    assert strict  # noqa: S101 - no stand-in is a Lapicque
+    return LapicqueCharge(reset)
+
+
+_STATED: dict[type[nn.Module], tuple[tuple[str, ...], Callable[[Reset, bool], Callable[..., Tensor]]]] = {
     snntorch.Leaky: (("threshold", "beta"), LeakyCharge),
-    snntorch.Lapicque: (("threshold", "R", "C", "time_step"), LapicqueCharge),
+    snntorch.Lapicque: (("threshold", "R", "C", "time_step"), _lapicque),
+    StandIn: (("threshold", "beta", "divisor"), _divided),
+    SLeaky: (("threshold_offset", "leak_offset", "divisor"), _divided),
 }
-"""The names of a neuron's tensors in the order that its charge takes them, and the charge."""
+"""The names of a neuron's tensors in the order that its charge takes them, or makes them of, and the charge."""
 
 
 def membrane(module: nn.Module, x_B: Tensor) -> Tensor | None:
@@ -187,12 +225,18 @@ def _tensors_of(neuron: Any, names: Sequence[str]) -> tuple[Tensor, ...] | str:
 
     Where a user says ``threshold=1`` the library keeps an integer tensor.
     """
-    tensors = [getattr(neuron, name) for name in names]
     exact = isinstance(neuron.spike_grad, SpikesInInputDtype)
+    tensors = [getattr(neuron, name) for name in names]
+    if isinstance(neuron, StandIn):  # keeps single numbers in float64, which promote nothing
+        tensors = [value if value.dim() or value.requires_grad else value.to(_precision(exact)) for value in tensors]
     found = {value.dtype for value in tensors if value.is_floating_point()}
     if not found:
-        found = {torch.float64 if exact else torch.float32}
+        found = {_precision(exact)}
     if len(found) > 1 or not found <= {torch.float32, *([torch.float64] if exact else [])}:
         return f"it computes in {' and '.join(sorted(map(str, found)))} where its spikes are torch.float32"
     (precision,) = found
     return tuple(value if value.is_floating_point() else value.to(precision) for value in tensors)
+
+
+def _precision(exact: bool) -> torch.dtype:  # noqa: FBT001 - one of two precisions
+    return torch.float64 if exact else torch.float32

@@ -16,11 +16,13 @@ from torch import Tensor
 class LibrarySurrogate:
     """A surrogate of ``snntorch.surrogate`` by its name and numbers; two of the same are equal.
 
-    The library's own functions return spikes, and so take gradients, in float32 only.
+    The library's own functions return spikes, and so take gradients, in float32 only. They fire above the threshold;
+    what is not ``strict`` fires at it too, as a neuron of another library did.
     """
 
     name: str
     arguments: tuple[float, ...]
+    strict: bool = True
 
     def __call__(self, potential: Tensor) -> Tensor:
         """Return the spikes, of the shape and precision of ``potential``."""
@@ -39,6 +41,8 @@ class LibrarySurrogate:
 
 def stated(surrogate: object) -> LibrarySurrogate | str:
     """Return which surrogate of the library a neuron's ``spike_grad`` is, or why that cannot be told."""
+    if isinstance(surrogate, LibrarySurrogate):
+        return surrogate
     applied = getattr(surrogate, "__self__", None)
     for name in _WITHOUT_NUMBERS:
         if applied is _KNOWN[name][0] and surrogate == applied.apply:
@@ -81,7 +85,7 @@ class _Spike(torch.autograd.Function):
     def forward(ctx: Any, potential: Tensor, surrogate: LibrarySurrogate) -> Tensor:
         ctx.save_for_backward(potential)
         ctx.surrogate = surrogate
-        return (potential > 0).to(potential.dtype)
+        return (potential > 0 if surrogate.strict else potential >= 0).to(potential.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
     from snncompress import Architecture
 
+_KINDS = {
+    f"spikingjelly.{name.lower()}": f"snncompress_spikingjelly.kinds:{name}"
+    for name in ("IF", "LIF", "PLIF", "SLIF", "ALIF")
+}
+
 
 @hookimpl
 def snncompress_architectures() -> Sequence[type[Architecture]]:
@@ -33,10 +38,17 @@ def snncompress_anatomies() -> Mapping[str, str]:
 
 
 @hookimpl
+def snncompress_neurons() -> Mapping[str, str]:
+    """Return the neurons that can stand in for others."""
+    return _KINDS
+
+
+@hookimpl
 def snncompress_modules() -> Mapping[str, str]:
-    """Return what takes the place of attention before it is cut."""
+    """Return what builds the neurons, and what takes the place of attention before it is cut."""
     place = "snncompress_spikingjelly.attention"
     return {
+        **_KINDS,
         "spikingjelly.cut_self_attention": f"{place}:SelfAttentionBuilder",
         "spikingjelly.cut_maxformer_attention": f"{place}:MaxFormerAttentionBuilder",
         "spikingjelly.cut_qk_attention": f"{place}:QKAttentionBuilder",

@@ -10,11 +10,14 @@ from spikingjelly.activation_based.ann2snn.modules import ChannelVoltageScaler, 
 from torch import Tensor, nn
 
 from snncompress import ModelError
+from snncompress_spikingjelly.description import describe, intrinsics
 from snncompress_spikingjelly.rules import fusible, keep_membrane, membrane
 from snncompress_spikingjelly.step_modes import mismatch, step_modes
 
 if TYPE_CHECKING:
-    from snncompress import Fusible, Time
+    from collections.abc import Mapping
+
+    from snncompress import Fusible, Intrinsic, NeuronDescription, Time
 
 _NEURONS = neuron.__name__ + "."
 _STATE_IN_ATTRIBUTES = (
@@ -66,6 +69,14 @@ class SpikingJellyBackend:
     def fusible(self, module: nn.Module) -> Fusible | str:
         """Return how the fast path may run a neuron, or why it may not."""
         return fusible(module)
+
+    def describe(self, module: nn.Module) -> NeuronDescription | str:
+        """Return what a neuron is, without its library; or why that cannot be said."""
+        return describe(module)
+
+    def intrinsics(self, module: nn.Module) -> Mapping[Intrinsic, Tensor]:
+        """Return threshold and leak of a neuron that is described."""
+        return intrinsics(module)
 
     def membrane(self, module: nn.Module, x_B: Tensor) -> Tensor | None:
         """Return the membrane that a fusible neuron kept, as the library takes it for ``x_B``; None where it begins.

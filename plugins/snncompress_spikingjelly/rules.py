@@ -12,6 +12,7 @@ from spikingjelly.activation_based import neuron
 from torch import Tensor, nn
 
 from snncompress import Fusible, StateError, UpdateRule
+from snncompress_spikingjelly.nodes import SLIFNode, StrictlyAbove
 from snncompress_spikingjelly.surrogates import Surrogate, replaced, stated_surrogate
 
 
@@ -46,6 +47,20 @@ class TrainableLeak:
         part = w.sigmoid()
         above = v - self.rest if self.rest else v
         return v + (x - above) * part if self.decay_input else v - above * part + x
+
+
+@dataclass(frozen=True)
+class LeakOfTensors:
+    """A leak by tensors of the neuron, behind its threshold."""
+
+    rest: float
+    decay_input: bool
+
+    def __call__(self, v: Tensor, x: Tensor, threshold: Tensor, tau: Tensor) -> Tensor:
+        """Return the potential before the spike."""
+        del threshold
+        above = v - self.rest if self.rest else v
+        return v + (x - above) / tau if self.decay_input else v - above / tau + x
 
 
 @dataclass(frozen=True)
@@ -88,11 +103,15 @@ class Quadratic:
 
 @dataclass(frozen=True)
 class _Kind:
-    """How a class of neurons states itself: its charge, and which attributes are numbers and tensors of its rule."""
+    """How a class of neurons states itself: its charge, and which attributes are numbers and tensors of its rule.
+
+    Where ``derives``, the tensors are those that its method ``derived`` makes the rule's tensors of, of any shape.
+    """
 
     charge: Callable[[Any], Callable[..., Tensor]]
     numbers: tuple[str, ...] = ()
     tensors: tuple[str, ...] = ()
+    derives: bool = False
 
 
 def _leak(node: Any) -> Leak:
@@ -114,6 +133,12 @@ _KINDS: dict[type[nn.Module], _Kind] = {
     ),
     neuron.ParametricLIFNode: _Kind(lambda node: TrainableLeak(_rest(node), bool(node.decay_input)), tensors=("w",)),
     neuron.KLIFNode: _Kind(lambda node: RectifiedLeak(_leak(node)), ("tau",), ("k",)),
+    SLIFNode: _Kind(
+        lambda node: LeakOfTensors(_rest(node), bool(node.decay_input)),
+        ("tau",),
+        ("threshold_offset", "leak_offset"),
+        derives=True,
+    ),
     neuron.QIFNode: _Kind(
         lambda node: Quadratic(float(node.tau), float(node.a0), float(node.v_rest), float(node.v_c)),
         ("tau", "a0", "v_rest", "v_c"),
@@ -142,22 +167,25 @@ def fusible(node: Any) -> Fusible | str:
         return _unknown(node)
     if reason := _unusual(node) or _without_numbers(node, kind) or _peculiar(node):
         return reason
-    surrogate = stated_surrogate(node.surrogate_function)
+    function = node.surrogate_function
+    surrogate = stated_surrogate(function.surrogate if isinstance(function, StrictlyAbove) else function)
     if isinstance(surrogate, str):
         return surrogate
     tensors = tuple(getattr(node, name) for name in kind.tensors)
-    return Fusible(_rule(node, kind, surrogate), tensors, takes_sequence=node.step_mode == "m")
+    derived = node.derived if kind.derives else None
+    return Fusible(_rule(node, kind, surrogate), tensors, takes_sequence=node.step_mode == "m", derived=derived)
 
 
 def _rule(node: Any, kind: _Kind, surrogate: Surrogate) -> UpdateRule:
     return UpdateRule(
         charge=kind.charge(node),
         surrogate=surrogate,
-        threshold=float(node.v_threshold),
+        threshold=None if kind.derives else float(node.v_threshold),
         reset="soft" if node.v_reset is None else "hard",
         reset_value=_rest(node),
         initial=float(node.get_reset_value("v")),
         detach_reset=bool(node.detach_reset),
+        strict=isinstance(node.surrogate_function, StrictlyAbove),
     )
 
 
@@ -191,7 +219,7 @@ def _without_numbers(node: Any, kind: _Kind) -> str:
     for name, value in numbers.items():
         if not (isinstance(value, int | float) and math.isfinite(value)):
             return f"its {name} is not a finite number"
-    for name in kind.tensors:
+    for name in () if kind.derives else kind.tensors:
         value = getattr(node, name)
         if not isinstance(value, Tensor) or value.dim():
             return f"its {name} is not a tensor of one value"

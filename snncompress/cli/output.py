@@ -16,6 +16,7 @@ from snncompress.record import Measurement, Record, Summary
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from snncompress.plan import Plan
     from snncompress.report import Comparison
 
 
@@ -28,6 +29,13 @@ def load_host() -> Host:
     for fault in host.faults:
         click.echo(f"warning: {fault}", err=True)
     return host
+
+
+def show_warnings(plans: Iterable[Plan]) -> None:
+    """Print what can be done and can hardly be meant so, one line each on stderr."""
+    for plan in plans:
+        for line in plan.warnings:
+            click.echo(f"warning: {line}", err=True)
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from snncompress.cli import options
-from snncompress.cli.output import load_host, print_json, print_list
+from snncompress.cli.output import load_host, print_json, print_list, show_warnings
 from snncompress.pipeline import load_pipeline
 
 
@@ -25,6 +25,7 @@ def command(file: str, overrides: tuple[str, ...], store: Path, *, allow_code: b
     host = load_host()
     source = load_pipeline(file, host, overrides=overrides)
     plans = make_plans(source, host, Store(store), allow_code=allow_code)
+    show_warnings(plans)
     if as_json:
         found = [plan.to_json() for plan in plans]
         print_json(found[0] if source.pipeline.seeds is None else {"name": source.pipeline.name, "plans": found})

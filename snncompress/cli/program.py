@@ -20,6 +20,7 @@ VERBS = {
     "measure": "Measure a network without a pipeline.",
     "inspect": "Show the parts of a network that selectors can pick.",
     "strategies": "List what a step can use.",
+    "neurons": "List the neurons that can stand in for others.",
     "plugins": "List the plugins that loaded, and what is wrong with the others.",
     "recipes": "List the pipelines that installed zoos ship.",
     "schema": "Print the JSON schema of pipelines.",

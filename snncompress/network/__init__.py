@@ -5,19 +5,22 @@ from snncompress.network.checkpoint import read_checkpoint
 from snncompress.network.edits import Cut, Edit, Replace, Size, Slice, Spikes, Timesteps, edit_from_json
 from snncompress.network.leaving import evaluating, leaving_generators
 from snncompress.network.network import Network
+from snncompress.network.offsets import Offsets, moved_beta, moved_tau, moved_threshold, start_of
 from snncompress.network.opening import declare, open_architecture
 from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners
-from snncompress.network.proof import Proof, prove, spike_trains
+from snncompress.network.proof import Difference, Proof, prove, spike_difference, spike_trains
 from snncompress.network.source import FromArchitecture, InHand, Source
 from snncompress.network.time import Time
 
 __all__ = [
     "Cut",
+    "Difference",
     "Edit",
     "FromArchitecture",
     "InHand",
     "Network",
+    "Offsets",
     "Output",
     "Owned",
     "Owners",
@@ -35,11 +38,16 @@ __all__ = [
     "leaving_generators",
     "load",
     "load_network",
+    "moved_beta",
+    "moved_tau",
+    "moved_threshold",
     "open_architecture",
     "prove",
     "read_checkpoint",
     "read_description",
     "restore",
     "save",
+    "spike_difference",
     "spike_trains",
+    "start_of",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +136,14 @@ class Network:
 
         Masks and snapshots are carried along. After a ``Slice``, and after a ``Replace`` that declares itself exact,
         outputs and spike trains are proved equal on ``probe`` (or the network's own) in float64; raise ProofError if
-        they are not, EditError if an edit does not fit.
+        they are not, EditError if an edit does not fit. Exact replacements that follow each other are proved together.
         """
         network = self
-        for edit in edits:
-            changed = network._edited_once(edit)
-            network = changed._proved(network, edit, probe if probe is not None else self.probe)  # noqa: SLF001 - our own class
+        for _, group in groupby(enumerate(edits), _proved_together):
+            changed, last = network, None
+            for _, last in group:
+                changed = changed._edited_once(last)  # noqa: SLF001 - our own class
+            network = changed._proved(network, last, probe if probe is not None else self.probe)  # noqa: SLF001 - see above
         return network
 
     def cut(self, blocks: Sequence[Block], keep: Mapping[str, Sequence[int]]) -> Network:
@@ -162,7 +165,7 @@ class Network:
         }
         return replace(changed, masks=survivors(self.masks, [edit], now), snapshots=snapshots)
 
-    def _proved(self, before: Network, edit: Edit, probe: Tensor | None) -> Network:
+    def _proved(self, before: Network, edit: Edit | None, probe: Tensor | None) -> Network:
         if not (isinstance(edit, Slice) or (isinstance(edit, Replace) and edit.exact)):
             return self
         if probe is None:
@@ -261,6 +264,12 @@ class Network:
         return [
             getattr(module, name) for module in self.module.modules() if callable(getattr(type(module), name, None))
         ]
+
+
+def _proved_together(numbered: tuple[int, Edit]) -> int:
+    """Return the same number for exact replacements, and one of its own for every other edit."""
+    number, edit = numbered
+    return -1 if isinstance(edit, Replace) and edit.exact else number
 
 
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:

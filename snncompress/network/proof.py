@@ -45,6 +45,46 @@ class Proof:
         return dict(vars(self))
 
 
+@dataclass(frozen=True)
+class Difference:
+    """Say how far two networks of the same layers are apart on a batch, in the precision that they have.
+
+    Attributes:
+        num_outputs: outputs of neurons that were compared, spikes and silences.
+        flipped: how many of them differ.
+        by_layer: those of each layer in which any differs.
+        largest_logit_difference: over all samples and classes.
+        predictions_changed: samples that are put into another class.
+    """
+
+    num_outputs: int
+    flipped: int
+    by_layer: Mapping[str, int]
+    largest_logit_difference: float
+    predictions_changed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the difference as JSON data."""
+        return {**vars(self), "by_layer": dict(self.by_layer)}
+
+
+def spike_difference(before: Network, after: Network, probe: Tensor) -> Difference:
+    """Run both networks on ``probe`` in evaluation mode and count what differs; layers are compared by their paths."""
+    state = torch.get_rng_state()
+    expected, old = spike_trains(before, probe)
+    torch.set_rng_state(state)
+    found, new = spike_trains(after, probe)
+    layers = {path: int((old[path] != spikes).sum()) for path, spikes in new.items() if path in old}
+    changed = found.logits.argmax(-1) != expected.logits.argmax(-1)
+    return Difference(
+        sum(new[path].numel() for path in layers),
+        sum(layers.values()),
+        {path: count for path, count in layers.items() if count},
+        float((expected.logits - found.logits).abs().max()),
+        int(changed.sum()),
+    )
+
+
 def spike_trains(network: Network, x: Tensor) -> tuple[Output, dict[str, Tensor]]:
     """Run ``network`` in evaluation mode from a cleared state; return its output and each neuron's spikes.
 

@@ -22,7 +22,17 @@ from snncompress.plugins import OWN_DISTRIBUTION, Host
 Parts = Mapping[str, str]
 """What went into a key, by name, so that a plan can say which part changed."""
 
-_COMPUTING = ("network", "speed", "run", "measure", "strategy.py", "training.py", "selectors.py", "components.py")
+_COMPUTING = (
+    "network",
+    "speed",
+    "run",
+    "measure",
+    "strategy.py",
+    "neurons.py",
+    "training.py",
+    "selectors.py",
+    "components.py",
+)
 
 
 def key_of(parts: Parts) -> str:
@@ -111,10 +121,11 @@ def versions(host: Host) -> dict[str, str]:
 
 
 def _versions_behind(reference: Mapping[str, Any], host: Host) -> dict[str, str]:
-    """Return the versions of the plugins that build an architecture, whatever stands for it, and that run networks."""
+    """Return the versions of the plugins that build an architecture or parts of it, whatever stands for it, and that run it."""
     builder = host.catalogue["architectures"].get(str(reference.get("use")))
     places = [builder.__module__] if builder else []
-    packages = {place.partition(":")[0].partition(".")[0] for place in (*places, *host.catalogue["backends"].values())}
+    places += [place for kind in ("backends", "modules", "neurons") for place in host.catalogue[kind].values()]
+    packages = {place.partition(":")[0].partition(".")[0] for place in places}
     return {package: _package_version(package) for package in packages - {OWN_DISTRIBUTION}}
 
 

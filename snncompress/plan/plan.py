@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,10 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run needs to know; ``pipeline.model`` has every size filled in."""
+    """Everything that a run needs to know; ``pipeline.model`` has every size filled in.
+
+    ``warnings`` are located lines about what can be done and can hardly be meant so.
+    """
 
     pipeline: Pipeline
     text: str
@@ -71,6 +74,7 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     host: Host
     place: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -121,6 +125,7 @@ class Plan:
                 }
                 for step in self.steps
             ],
+            "warnings": list(self.warnings),
         }
 
 
@@ -161,9 +166,9 @@ def make_plan(
         plan = _keyed(resolved_pipeline, text, inputs, host, store, place or pipeline.name, device)
     except DataError as error:  # the fingerprint looks at the files of the data
         raise PipelineError(told([(("data",), str(error), "")])) from error
-    if not checked and not is_finished(plan, store):
-        _check(plan, told)
-    return plan
+    if checked or is_finished(plan, store):
+        return plan
+    return replace(plan, warnings=tuple(_check(plan, told)))
 
 
 def make_plans(
@@ -266,7 +271,8 @@ def _changed(now: dict[str, str], last: dict[str, str] | None) -> tuple[str, ...
     return tuple(name for name in sorted({*now, *last}) if now.get(name) != last.get(name))
 
 
-def _check(plan: Plan, lines: Lines) -> None:
+def _check(plan: Plan, lines: Lines) -> list[str]:
+    """Return the warnings; raise PipelineError with every problem."""
     from snncompress.network import open_architecture
 
     pipeline = plan.pipeline
@@ -279,17 +285,19 @@ def _check(plan: Plan, lines: Lines) -> None:
     problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
     state = set(_first_state(pipeline, network))
     blocks = cache(lambda: network.blocks(blank_batch(network, plan.inputs)))
-    known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks)
+    known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks, host=plan.host)
     problems += _check_metrics(plan, known(frozenset(state)))
-    earlier: list[Strategy] = []
+    strategies = tuple(step.strategy for step in plan.steps)
     for step in plan.steps:
-        found = tuple(step.strategy.check(known(frozenset(state), tuple(earlier))))
+        earlier, later = strategies[: step.index], strategies[step.index + 1 :]
+        found = tuple(step.strategy.check(known(frozenset(state), earlier, later=later)))
         problems += [(("steps", step.index, *problem.where), problem) for problem in found]
         state |= {problem.lacks for problem in found if problem.lacks}
         state = (state - step.strategy.drops()) | step.strategy.provides()
-        earlier.append(step.strategy)
-    if problems:
-        raise PipelineError(lines([(where, problem.what, problem.hint) for where, problem in problems]))
+    warnings, wrong = ([one for one in problems if one[1].warns is warns] for warns in (True, False))
+    if wrong:
+        raise PipelineError(lines([(where, problem.what, problem.hint) for where, problem in wrong]))
+    return lines([(where, problem.what, problem.hint) for where, problem in warnings]) if warnings else []
 
 
 def _check_metrics(plan: Plan, facts: Facts) -> list[tuple[Where, Problem]]:

@@ -38,6 +38,8 @@ class Execution:
     def run(self) -> Record:
         """Carry out the plan and return its record; everything finished is in the store, whatever happens."""
         self._remember()
+        for warning in self.plan.warnings:
+            self.watch.line(f"warning: {warning}")
         steps = tuple(self._step(step) for step in self.plan.steps)
         baseline = self._measured(self.plan.baseline_index)
         final = self._measured(len(self.plan.steps))

@@ -14,7 +14,8 @@ from snncompress.training import Training, optimizer_fault
 def make_optimizer(network: Network, training: Training) -> torch.optim.Optimizer:
     """Return a new optimiser over the trainable parameters.
 
-    Weight decay is applied to synaptic weights alone. Groups that modules declare come first, with their own settings.
+    Weight decay is applied to synaptic weights alone. Groups that modules declare come first, with their own settings:
+    an ``lr`` of their own, or an ``lr_scale`` that multiplies the learning rate at every step of the schedule.
     """
     from timm.optim._optim_factory import create_optimizer_v2
 
@@ -58,6 +59,9 @@ def make_scheduler(
     from timm.scheduler.cosine_lr import CosineLRScheduler
     from timm.scheduler.step_lr import StepLRScheduler
 
+    for group in optimizer.param_groups:  # timm's warm-up begins at one rate for all, whatever a group's own
+        group["lr_scale"] = group.get("lr_scale", 1.0) * group["lr"] / training.lr
+        group["lr"] = training.lr
     rising = round(training.warmup_epochs * steps_per_epoch)
     warmup: dict[str, Any] = {
         "warmup_t": rising,

@@ -17,6 +17,7 @@ from snncompress.errors import StepError
 from snncompress.measure import DataBench
 from snncompress.network import Network, restore, save
 from snncompress.run.generators import generator_states, restore_generators
+from snncompress.run.intrinsics import moved_intrinsics
 from snncompress.run.training import train
 from snncompress.run.watch import Watch
 from snncompress.run.ways import WaysFound
@@ -84,6 +85,8 @@ class StepRun:
             self._notes["speed"] = self._ways.found.to_json()
         known = self._notes.setdefault("training", {})
         known[label] = {"epochs": history, "seconds": round(time.monotonic() - started, 3)}
+        if moved := moved_intrinsics(network, trained):
+            known[label]["neurons"] = moved
         return trained
 
     def stage(self, label: str, work: Callable[[], Network]) -> Network:

@@ -170,19 +170,22 @@ class Fast:
     def _rule(self, how: Fusible, x_T: Tensor, steps: int, kept: Tensor | None) -> tuple[list[Tensor], Tensor]:
         x, record = _in_full(x_T), how.returns_membranes
         v_B = None if kept is None else _in_full(kept)
-        spikes, found = run_rule(
-            how.rule, x, v_B, how.parameters, steps=steps, record=record, kernels=self.ways.kernels
-        )
+        spikes, found = run_rule(how.rule, x, v_B, how.tensors(), steps=steps, record=record, kernels=self.ways.kernels)
         if not record:
             return [spikes.to(x_T.dtype)], found
         return [spikes.to(x_T.dtype), found.to(x_T.dtype)], found[-1]
 
-    def _joins(self, norm: nn.Module) -> bool:
-        """Tell whether a norm runs in the kernel of the neuron behind it: not where somebody looks in between."""
+    def _joins(self, norm: Any) -> bool:
+        """Tell whether a norm runs in the kernel of the neuron behind it.
+
+        Not where somebody looks in between, and not where the neuron's tensors vary from place to place.
+        """
         neuron = self.structure.neuron_of.get(norm)
         if neuron not in self.fusible or not (self.ways.linked and self.ways.compiled and norm.training):
             return False
         how = self.fusible[neuron][1]
+        if any(value.numel() not in (1, norm.num_features) for value in how.parameters):
+            return False
         return has_kernel(how, self.ways.kernels) and not (how.returns_membranes or is_watched_between(norm, neuron))
 
     def _norm_and_neuron(
@@ -192,7 +195,7 @@ class Fast:
             values = self._normed(norm, y_T, None, (), len(y_T))[0]
             (spikes,), last = self._rule(how, values, steps, kept)
             return spikes, last
-        return self._normed(norm, y_T, how, how.parameters, steps)
+        return self._normed(norm, y_T, how, how.tensors(), steps)
 
     # ---- norms
 

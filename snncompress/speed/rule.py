@@ -58,12 +58,18 @@ class Fusible:
     Attributes:
         rule: its update rule.
         parameters: its tensors as the rule takes them, each of one value or broadcastable to one step [B, ...] of its
-            input; they may be trainable.
+            input; they may be trainable. Where ``derived`` is given: its own tensors, of which the rule's are made.
         takes_sequence: whether its forward takes x_T... (else one step, x_B...).
         returns_membranes: whether its forward returns (spikes, membranes) and not spikes alone.
+        derived: makes the rule's tensors, as many, of ``parameters``, at each call: autograd takes gradients on to those.
     """
 
     rule: UpdateRule
     parameters: tuple[Tensor, ...] = ()
     takes_sequence: bool = True
     returns_membranes: bool = False
+    derived: Callable[..., tuple[Tensor, ...]] | None = None
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return the tensors that the rule takes, as they are now."""
+        return self.parameters if self.derived is None else self.derived(*self.parameters)

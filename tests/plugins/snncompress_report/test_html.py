@@ -8,6 +8,7 @@ import pytest
 
 from snncompress import Activity, LayerActivity, Measurement, Record
 from snncompress_report.html import Html
+from snncompress_report.text import Text
 
 VOID = {"meta", "link", "wbr", "br", "img"}
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{ 7 * 7 }}"
@@ -165,6 +166,20 @@ def test_training_is_shown_as_curves_and_numbers(page):
     pictures = [node.of["aria-label"] for node in page.all("div", page.section("training")) if "aria-label" in node.of]
     assert "Training loss over 2 epochs of 1 training(s): from 2.250 to 1.125." in pictures
     assert page.row("training", "1. train, train") == [None, 1.125, 0.625]
+
+
+def test_what_training_did_to_neurons_is_shown(change, record):
+    before, after = {"min": 1.0, "median": 1.0, "max": 1.0}, {"min": 0.5, "median": 1.25, "max": 2.0}
+    rows = [{"layer": "stem.lif", "value": "threshold", "before": before, "after": after}]
+    training = {"finetune": {"epochs": [], "seconds": 1.0, "neurons": rows}}
+    step = record.steps[0].model_copy(update={"use": "neurons.substitute", "notes": {"training": training}})
+    changed = change(steps=(step,))
+    page = Html().render(changed).replace("<wbr>", "")
+    for text in ("1. neurons.substitute, finetune", "1.0000 / 1.0000 / 1.0000", "0.5000 / 1.2500 / 2.0000"):
+        assert text in page
+    told = "thresholds lay between 1.0000 and 1.0000 before training and between 0.5000 and 2.0000 behind it."
+    assert told in page
+    assert told in " ".join(Text().render(changed).split())
 
 
 def test_provenance_names_versions_keys_the_seed_and_the_command(page):

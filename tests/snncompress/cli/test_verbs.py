@@ -100,6 +100,36 @@ def test_an_unknown_strategy_offers_a_near_one(run):
     assert (done.exit_code, done.stderr) == (2, "unknown strategy 'trian'; did you mean 'train'?\n")
 
 
+def test_neurons_are_listed(run):
+    assert "spikingjelly.slif" in run("neurons").stdout
+    known = {one["name"]: one for one in json.loads(run("neurons", "--json").stdout)}
+    kinds = ("if", "lif", "plif", "slif", "alif")
+    assert set(known) >= {f"{library}.{kind}" for library in ("spikingjelly", "snntorch") for kind in kinds}
+    assert known["snntorch.slif"]["learns"] == ["threshold", "leak"]
+    assert known["snntorch.lif"] == {
+        "name": "snntorch.lif",
+        "summary": "leaky integrate and fire (Leaky)",
+        "learns": [],
+        "per": [],
+    }
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_what_can_hardly_be_meant_is_told_on_stderr(run, verb):
+    steps = "steps: [{use: train, epochs: 1, batch_size: 500}, {use: neurons.substitute, to: slif}]"
+    text = PIPELINE.replace("steps: [{use: train, epochs: 2}]", steps)
+    Path("p.yaml").write_text(text.replace("snntorch.convnet", "{use: snntorch.convnet, channels: [4, 4]}"))
+    done = run(verb, "p.yaml", "--json")
+    assert done.exit_code == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "warning" in line]
+    assert line == (
+        "warning: p.yaml:5:52: steps.1.use: the new neurons compute what the old ones did until they are trained, "
+        "and no step trains behind this one; give `finetune`, or put a step that trains behind it"
+    )
+    told = json.loads(done.stdout) if verb == "plan" else json.loads(Path("runs/digits/plan.json").read_text())
+    assert told["warnings"] == [line.removeprefix("warning: ")]
+
+
 def test_plugins_tell_what_they_provide(run):
     done = run("plugins")
     assert done.exit_code == 0
@@ -141,7 +171,7 @@ def test_errors_become_exit_codes_without_a_traceback(error, code):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["validate", "p.yaml"], ["schema"], ["strategies"], ["plugins"], ["recipes"]],
+    [["--help"], ["validate", "p.yaml"], ["schema"], ["strategies"], ["neurons"], ["plugins"], ["recipes"]],
     ids=lambda arguments: arguments[0],
 )
 def test_light_verbs_import_neither_torch_nor_an_snn_library(run, arguments):

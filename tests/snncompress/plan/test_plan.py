@@ -31,6 +31,15 @@ def test_an_empty_store_has_everything_to_do(plan_of, tiny):
     assert json.loads(json.dumps(plan.to_json())) == plan.to_json()
 
 
+def test_a_warning_is_told_and_stops_nothing(plan_of, tiny):
+    steps = [{"use": "train", "epochs": 1}, {"use": "neurons.substitute", "to": "slif"}]
+    plan = plan_of(tiny({"steps": steps}))
+    (line,) = plan.warnings
+    assert "no step trains behind this one" in line
+    assert plan.to_json()["warnings"] == [line]
+    assert plan_of(tiny({"steps": [*steps, {"use": "train", "epochs": 1}]})).warnings == ()
+
+
 def test_planning_writes_nothing(plan_of, tiny, tmp_path):
     plan_of(tiny())
     assert list(tmp_path.iterdir()) == []

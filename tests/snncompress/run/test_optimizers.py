@@ -152,3 +152,27 @@ def test_a_group_with_its_own_rate_follows_the_same_curve(host):
     optimizer = make_optimizer(network, training)
     make_scheduler(optimizer, training, num_epochs=2, steps_per_epoch=2).step_update(2)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.25, 0.005, 0.005])
+
+
+class Slow(nn.Linear):
+    """A module that asks for a hundredth of the learning rate, or for a rate of its own that is as low."""
+
+    def __init__(self, settings):
+        super().__init__(4, 4, bias=False)
+        self.settings = settings
+
+    def parameter_groups(self):
+        return [{"params": [self.weight], "weight_decay": 0.0, **self.settings}]
+
+
+@pytest.mark.parametrize("settings", [{"lr_scale": 0.01}, {"lr": 4e-3}])
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "step"])
+def test_a_low_rate_stays_low_in_the_warm_up_too(settings, schedule, host):
+    network = in_hand(nn.Sequential(Slow(settings), nn.Linear(4, 2)), host)
+    training = Training(epochs=3, lr=0.4, warmup_epochs=1, schedule=schedule, decay_epochs=1)
+    optimizer = make_optimizer(network, training)
+    scheduler = make_scheduler(optimizer, training, num_epochs=3, steps_per_epoch=2)
+    for update in range(6):
+        scheduler.step_update(update)
+        slow, usual, _ = (group["lr"] for group in optimizer.param_groups)
+        assert slow == pytest.approx(0.01 * usual)
