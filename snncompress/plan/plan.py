@@ -92,9 +92,14 @@ class Plan:
         return tuple(sorted({self.baseline_index, *range(1, len(self.keys))}))
 
     def measured(self, index: int) -> dict[str, str]:
-        """Return the key of each measurement of the state ``index``, by the metric's name."""
+        """Return the key of each measurement of the state ``index``, by the metric's name.
+
+        Before the baseline there is none to compare with, so metrics that compare are left out.
+        """
         return {
-            metric.use: metric_key(self._compared(index, metric), metric, self.host) for metric in self.pipeline.measure
+            metric.use: metric_key(self._compared(index, metric), metric, self.host)
+            for metric in self.pipeline.measure
+            if index >= self.baseline_index or not getattr(metric, "compares", False)
         }
 
     def _compared(self, index: int, metric: Metric) -> str:

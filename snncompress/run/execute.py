@@ -171,7 +171,7 @@ class Execution:
             return {}
         found: dict[str, Measurement] = {}
         keys = self.plan.measured(index)
-        for metric in self.plan.pipeline.measure:
+        for metric in (metric for metric in self.plan.pipeline.measure if metric.use in keys):
             values = self.store.measurement(keys[metric.use])
             if values is None:
                 work = partial(metric.measure, self._network(index), self._bench)

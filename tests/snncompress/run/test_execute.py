@@ -50,6 +50,20 @@ def test_the_baseline_is_the_network_before_the_first_step_that_compresses(folde
     assert record.final == record.steps[2].measurements
 
 
+def test_what_stands_before_the_baseline_is_compared_with_nothing(folder, pipeline, host):
+    """There the network that latency is compared with has yet to be made."""
+    train = pipeline["steps"][0]
+    pipeline["steps"] = [train, train, {"use": "prune.l1", "fraction": 0.5}]
+    pipeline["measure"], pipeline["report"] = ["accuracy", "latency"], ["text", "html"]
+    record = run(pipeline, allow_code=True, silent=True, host=host).record
+    assert [sorted(step.measurements) for step in record.steps] == [
+        ["accuracy"],
+        ["accuracy", "latency_ms", "latency_ratio"],
+        ["accuracy", "latency_ms", "latency_ratio"],
+    ]
+    assert record.baseline == record.steps[1].measurements
+
+
 def test_running_again_reuses_every_step(folder, pipeline, host):
     first = run(pipeline, allow_code=True, silent=True, host=host)
     kept = weights(first.folder)
