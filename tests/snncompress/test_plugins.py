@@ -245,7 +245,7 @@ def test_guarded_turns_foreign_errors_into_ours_and_keeps_the_cause():
 
 @pytest.mark.parametrize("kind", list(REGISTRATION))
 def test_every_registration_hook_reaches_the_catalogue(kind):
-    places = dict.fromkeys(("backends", "modules", "neurons"), {"a": "m:C"})
+    places = {hook: {"a": "m:C"} for hook in ("backends", "modules", "neurons")}
     things = {**places, "zoos": {"a": Path("here")}}
     architecture = ("resolved", "build", "roles", "checkpoint_path", "needs_code", "builds_on_meta")
     others = (
