@@ -74,7 +74,7 @@ if TYPE_CHECKING:
         spike_difference,
         start_of,
     )
-    from snncompress.neurons import Intrinsic, NeuronDescription, Per, Values
+    from snncompress.neurons import Intrinsic, NeuronDescription, Per, Values, each
     from snncompress.pipeline import read_component
     from snncompress.plugins import Host
     from snncompress.record import Measurement, Record, Spread, Summary, SummaryValue
@@ -98,7 +98,7 @@ _PLACES = {
     "measure": "measure Observation Predictions predict",
     "network": "Cut Edit Network Offsets Output Replace Size Slice Spikes Time Timesteps declare evaluating leaving_generators "
     "load moved_beta moved_tau moved_threshold save spike_difference start_of",
-    "neurons": "Intrinsic NeuronDescription Per Values",
+    "neurons": "Intrinsic NeuronDescription Per Values each",
     "pipeline": "read_component",
     "plugins": "Host",
     "record": "Measurement Record Spread Summary SummaryValue",
@@ -200,6 +200,7 @@ __all__ = [
     "compress",
     "declare",
     "did_you_mean",
+    "each",
     "evaluating",
     "hookimpl",
     "import_object",

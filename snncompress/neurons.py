@@ -17,6 +17,13 @@ Per = Literal["channel", "layer", "neuron"]
 """What has a trainable value of its own."""
 
 
+def each(values: Values | None) -> tuple[float, ...]:
+    """Return the values one by one; none of None."""
+    if values is None:
+        return ()
+    return values if isinstance(values, tuple) else (values,)
+
+
 @dataclass(frozen=True)
 class NeuronDescription:
     """State one neuron in plain numbers, so that any library can build it, and JSON can keep it.
@@ -64,6 +71,17 @@ class NeuronDescription:
     def by_channel(self) -> bool:
         """Tell whether something differs from channel to channel."""
         return any(isinstance(value, tuple) for value in (self.tau, self.beta, self.divisor, self.threshold))
+
+    def unlike(self, *, leaks: bool, varies: bool) -> list[str]:
+        """Return what of it is not so in a kind that ``leaks`` or not, whose values vary from channel to channel or not."""
+        tau = each(self.tau)
+        span = "" if not tau else f"{tau[0]:g}" if len(tau) == 1 else f"{min(tau):g} to {max(tau):g}"
+        found = {
+            f"it leaks (tau {span}), and this one does not": bool(tau) and not leaks,
+            "it does not leak, and this one does": not tau and leaks,
+            "its values differ from channel to channel, and those of this one do not": self.by_channel and not varies,
+        }
+        return [what for what, holds in found.items() if holds]
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as JSON data."""

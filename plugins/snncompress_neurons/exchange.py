@@ -80,6 +80,8 @@ def _exchange(item: Any, kinds: Mapping[str, NeuronKind], step: Substitution) ->
     library = step.library or item.backend.name
     if library not in kinds:
         return f"there is no neuron {library}.{step.to}"
+    if faults := step.faults(kinds[library]):
+        return f"{faults[0].what} in {library}"
     neuron = item.backend.describe(item.module)
     if isinstance(neuron, str):
         return neuron

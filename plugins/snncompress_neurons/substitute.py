@@ -100,30 +100,28 @@ class Substitution(Strategy):
             where = "" if self.library is None else f" of {self.library}"
             known = {kind for library, _, kind in names if self.library in (None, library)}
             yield Problem(("to",), f"unknown neuron {self.to!r}{where}", did_you_mean(self.to, known) + host.excuse())
-        for kind in list(kinds.values())[:1]:
-            yield from self._check_learning(kind)
+        faults = [self.faults(kind) for kind in kinds.values()]
+        yield from min(faults, key=len, default=[])
 
-    def _check_learning(self, kind: NeuronKind) -> Iterable[Problem]:
-        """Return problems of settings that say how the neuron trains."""
-        given = [name for name in ("per", "learn", "lr_scale") if getattr(self, name) is not None]
+    def faults(self, kind: NeuronKind) -> list[Problem]:
+        """Return problems of the settings that say how the new neuron trains."""
         if not kind.learns:
-            yield from (
+            given = [name for name in ("per", "learn", "lr_scale") if getattr(self, name) is not None]
+            return [
                 Problem((name,), f"a neuron {self.to!r} trains nothing of its own", "leave it out") for name in given
-            )
-            return
-        for name in self.learn or ():
-            if name not in kind.learns:
-                yield Problem(
-                    ("learn",), f"a neuron {self.to!r} has no {name} to train", did_you_mean(name, kind.learns)
-                )
+            ]
+        found = [
+            Problem(("learn",), f"a neuron {self.to!r} has no {name} to train", did_you_mean(name, kind.learns))
+            for name in self.learn or ()
+            if name not in kind.learns
+        ]
         if self.lr_scale is not None and not kind.scales:
-            yield Problem(
-                ("lr_scale",), f"a neuron {self.to!r} trains at the learning rate of the weights", "leave it out"
-            )
+            what = f"a neuron {self.to!r} trains at the learning rate of the weights"
+            found.append(Problem(("lr_scale",), what, "leave it out"))
         if self.per is not None and self.per not in kind.per:
-            yield Problem(
-                ("per",), f"a neuron {self.to!r} has no value per {self.per}", did_you_mean(self.per, kind.per)
-            )
+            what = f"a neuron {self.to!r} has no value per {self.per}"
+            found.append(Problem(("per",), what, did_you_mean(self.per, kind.per)))
+        return found
 
     def _only_learns(self, host: Host) -> bool:
         """Tell whether what the new neuron is good for is to be trained, not to be another kind or in another library."""

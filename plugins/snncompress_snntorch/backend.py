@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WHOLE_SEQUENCE = (snntorch.StateLeaky, snntorch.AssociativeLeaky, snntorch.LeakyParallel)
 """Classes that take x_TBC at once and carry nothing from one call to the next; LinearLeaky is a StateLeaky."""
 
-_STATES = ("mem", "mem_prev", "syn", "syn_exc", "syn_inh", "spk", "reset", "trace")
+_STATES = ("mem", "mem_prev", "syn", "syn_exc", "syn_inh", "spk", "reset", "trace", "left")
 """Where neurons keep state: in buffers, or in attributes that hold on to the graph (``reset`` is a tensor)."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from snncompress import NeuronDescription
+from snncompress import NeuronDescription, each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,6 @@ class _Kind:
     per: ClassVar[tuple[Per, ...]] = ()
     scales: ClassVar[bool] = False
     leaks: ClassVar[bool] = True
-    varies: ClassVar[bool] = True
 
     def obstacles(self, neuron: NeuronDescription, *, abroad: bool) -> Sequence[str]:
         """Return what of ``neuron`` this kind cannot do."""
@@ -41,16 +40,12 @@ class _Kind:
             ),
             "its reset passes gradients into the spike, and here it never does": not neuron.detached,
             "its threshold is not above its resting potential, and here it would be reset before it fires": (
-                abroad and any(value <= 0 for value in _all(_shifted(neuron)))
+                abroad and any(value <= 0 for value in each(_shifted(neuron)))
             ),
             "its surrogate gradient is none of snnTorch's": abroad and surrogate not in _COMMON,
-            f"it leaks (beta {_shown(neuron.beta)}), and this one does not": neuron.tau is not None and not self.leaks,
-            "it does not leak, and this one does": neuron.tau is None and self.leaks,
-            "its values differ from channel to channel, and those of this one do not": (
-                neuron.by_channel and not self.varies
-            ),
         }
-        return [what for what, holds in found.items() if holds]
+        own = neuron.unlike(leaks=self.leaks, varies=True)
+        return [*(what for what, holds in found.items() if holds), *own]
 
     def build(self, old: nn.Module, arguments: Mapping[str, Any]) -> nn.Module:
         """Return the new neuron, with the values of the description; on the CPU, for the library cannot build without values."""
@@ -110,7 +105,8 @@ class PLIF(_Kind):
         shape = arguments["shape"]
         if len(shape) == 1:
             shape = [*shape, *[1] * arguments["num_places"]]
-        beta = settings["beta"].float().expand(shape).clone()
+        beta = settings["beta"].float() if shape else settings["beta"].float().mean()
+        beta = beta.expand(shape).clone()
         return super()._neuron({**settings, "beta": beta, "learn_beta": True}, stand_in, arguments)
 
 
@@ -125,8 +121,8 @@ class SLIF(_Kind):
     def obstacles(self, neuron: NeuronDescription, *, abroad: bool) -> Sequence[str]:
         """Return what of ``neuron`` this kind cannot do."""
         found = {
-            "its threshold is zero, so no factor moves it": not abroad and 0 in _all(neuron.threshold),
-            "it forgets everything within a step (beta 0), so its leak cannot move": 0 in _all(neuron.beta),
+            "its threshold is zero, so no factor moves it": not abroad and 0 in each(neuron.threshold),
+            "it forgets everything within a step (beta 0), so its leak cannot move": 0 in each(neuron.beta),
         }
         return [*super().obstacles(neuron, abroad=abroad), *(what for what, holds in found.items() if holds)]
 
@@ -137,7 +133,7 @@ class SLIF(_Kind):
 
         neuron = SLeaky(**settings, **stand_in)
         offsets: dict[Intrinsic, Tensor] = {name: torch.zeros(arguments["shape"]) for name in self.learns}
-        neuron.hold_offsets(offsets, **_training(arguments))
+        neuron.hold_offsets(offsets, arguments)
         return neuron
 
 
@@ -155,7 +151,7 @@ class ALIF(_Kind):
         from snncompress_snntorch.nodes import ALeaky
 
         neuron = ALeaky(**settings, **stand_in)
-        neuron.hold_offsets({"adaptation": torch.zeros(arguments["shape"])}, **_training(arguments))
+        neuron.hold_offsets({"adaptation": torch.zeros(arguments["shape"])}, arguments)
         return neuron
 
 
@@ -187,16 +183,3 @@ def _tensor(values: Values, num_places: int) -> Tensor:
         exact, short = torch.tensor(values, dtype=torch.float64), torch.tensor(values, dtype=torch.float32)
         return short if float(short) == values else exact
     return torch.tensor(values).reshape(-1, *[1] * num_places)
-
-
-def _training(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: arguments[name] for name in ("num_places", "learn", "lr_scale")}
-
-
-def _all(values: Values) -> tuple[float, ...]:
-    return values if isinstance(values, tuple) else (values,)
-
-
-def _shown(values: Values) -> str:
-    found = _all(values)
-    return f"{found[0]:g}" if len(found) == 1 else f"{min(found):g} to {max(found):g}"

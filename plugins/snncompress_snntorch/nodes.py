@@ -95,10 +95,15 @@ class ALeaky(Offsets, StandIn):
         return self.threshold_start + self.offset("adaptation") * self.trace
 
     def step(self, x_B: Tensor, mem: Tensor | None = None) -> Any:
-        """Return what ``Leaky`` does for one step, and let the threshold follow."""
-        if self.trace.shape != x_B.shape:
+        """Return what ``Leaky`` does for one step, and let the threshold follow.
+
+        It begins anew where the membrane is another than the one it left: the library resets that, and knows no trace.
+        """
+        begins = (self.mem if mem is None else mem) is not getattr(self, "left", None)
+        if begins or self.trace.shape != x_B.shape:
             self.trace, self.spk = torch.zeros_like(x_B), torch.zeros_like(x_B)
         returned = super().step(x_B, mem)
+        self.left = self.mem
         self.spk = (returned[0] if isinstance(returned, tuple) else returned).detach()
         self.trace = ADAPTATION_DECAY * self.trace + self.spk
         return returned

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
+from math import isclose
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from snncompress import NeuronDescription
+from snncompress import NeuronDescription, each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor, nn
 
-    from snncompress import Intrinsic, Per
+    from snncompress import Intrinsic, Per, Values
 
 _COMMON = ("sigmoid", "atan")
 _SHORTEST = 1 + 1e-6
@@ -30,7 +31,8 @@ class _Kind:
 
     def obstacles(self, neuron: NeuronDescription, *, abroad: bool) -> Sequence[str]:
         """Return what of ``neuron`` this kind cannot do."""
-        return [*self._of_library(neuron, abroad=abroad), *self._of_kind(neuron)]
+        own = neuron.unlike(leaks=self.leaks, varies=self.varies)
+        return [*self._of_library(neuron, abroad=abroad), *own]
 
     def build(self, old: nn.Module, arguments: Mapping[str, Any]) -> nn.Module:
         """Return the new neuron, with the values of the description."""
@@ -50,21 +52,10 @@ class _Kind:
                 neuron.delayed and neuron.reset == "soft" and neuron.tau is not None
             ),
             "it leaks to a resting potential and is reset by subtraction": neuron.reset == "soft" and neuron.rest != 0,
-            "it forgets everything within a step (tau is not above 1)": any(tau <= 1 for tau in _all(neuron.tau)),
+            "it forgets everything within a step (tau is not above 1)": any(tau <= 1 for tau in each(neuron.tau)),
             "its input is divided by something else than tau": not (_is_one(neuron.divisor) or _decays(neuron)),
             "its surrogate gradient is none of SpikingJelly's": (
                 abroad and (neuron.surrogate is None or neuron.surrogate[0] not in _COMMON)
-            ),
-        }
-        return [what for what, holds in found.items() if holds]
-
-    def _of_kind(self, neuron: NeuronDescription) -> list[str]:
-        """Return what this kind cannot do and others of the library can."""
-        found = {
-            f"it leaks (tau {_shown(neuron.tau)}), and this one does not": neuron.tau is not None and not self.leaks,
-            "it does not leak, and this one does": neuron.tau is None and self.leaks,
-            "its values differ from channel to channel, and those of this one do not": (
-                neuron.by_channel and not self.varies
             ),
         }
         return [what for what, holds in found.items() if holds]
@@ -129,20 +120,22 @@ class SLIF(_Kind):
     def obstacles(self, neuron: NeuronDescription, *, abroad: bool) -> Sequence[str]:
         """Return what of ``neuron`` this kind cannot do."""
         found = super().obstacles(neuron, abroad=abroad)
-        positive = all(value > 0 for value in _all(neuron.threshold))
+        positive = all(value > 0 for value in each(neuron.threshold))
         return [*found, *([] if positive else ["its threshold is not positive, so no factor moves it up and down"])]
 
     def _node(self, neuron: NeuronDescription, settings: dict[str, Any], arguments: Mapping[str, Any]) -> nn.Module:
         from snncompress import start_of
         from snncompress_spikingjelly.nodes import SLIFNode
 
-        start, threshold_offset = start_of(neuron.threshold, arguments["shape"], "threshold")
-        leaks = tuple(1 / tau for tau in _all(neuron.tau))
-        leak_start, leak_offset = start_of(leaks if len(leaks) > 1 else 0.0, arguments["shape"], "leak")
-        tau = 1 / leak_start if len(leaks) > 1 else _leak(neuron)["tau"]
-        node = SLIFNode(tau, _decays(neuron), **{**settings, "v_threshold": start})
+        shape, leak = arguments["shape"], _leak(neuron)
+        leaks = tuple(1 / tau for tau in each(neuron.tau)) or (1 / leak["tau"],)
+        start, threshold_offset = start_of(neuron.threshold, shape, "threshold")
+        leak_start, leak_offset = start_of(leaks, shape, "leak")
+        if len(leaks) > 1:
+            leak["tau"] = max(_SHORTEST, 1 / leak_start)
+        node = SLIFNode(**{**settings, "v_threshold": start}, **leak)
         offsets: dict[Intrinsic, Tensor] = {"threshold": threshold_offset, "leak": leak_offset}
-        node.hold_offsets(offsets, **_training(arguments))
+        node.hold_offsets(offsets, arguments)
         return node
 
 
@@ -160,7 +153,7 @@ class ALIF(_Kind):
         from snncompress_spikingjelly.nodes import ALIFNode
 
         node = ALIFNode(**settings, **_leak(neuron))
-        node.hold_offsets({"adaptation": torch.zeros(arguments["shape"])}, **_training(arguments))
+        node.hold_offsets({"adaptation": torch.zeros(arguments["shape"])}, arguments)
         return node
 
 
@@ -195,35 +188,18 @@ def _leak(neuron: NeuronDescription) -> dict[str, Any]:
     return {"tau": 2.0 if neuron.tau is None else max(_SHORTEST, _mean(neuron.tau)), "decay_input": _decays(neuron)}
 
 
-def _training(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: arguments[name] for name in ("num_places", "learn", "lr_scale")}
-
-
-def _all(values: float | tuple[float, ...] | None) -> tuple[float, ...]:
-    if values is None:
-        return ()
-    return values if isinstance(values, tuple) else (values,)
-
-
-def _mean(values: float | tuple[float, ...]) -> float:
-    found = _all(values)
+def _mean(values: Values) -> float:
+    found = each(values)
     return sum(found) / len(found)
 
 
-def _is_one(values: float | tuple[float, ...]) -> bool:
-    return all(value == 1 for value in _all(values))
+def _is_one(values: Values) -> bool:
+    return all(value == 1 for value in each(values))
 
 
 def _decays(neuron: NeuronDescription) -> bool:
     """Tell whether the input is divided by tau, up to the rounding of a value that came from another library."""
-    from math import isclose
-
-    taus, divisors = _all(neuron.tau), _all(neuron.divisor)
+    taus, divisors = each(neuron.tau), each(neuron.divisor)
     return len(taus) == len(divisors) and all(
         isclose(tau, divisor, rel_tol=1e-6) for tau, divisor in zip(taus, divisors, strict=True)
     )
-
-
-def _shown(values: float | tuple[float, ...] | None) -> str:
-    found = _all(values)
-    return f"{found[0]:g}" if len(found) == 1 else f"{min(found, default=0):g} to {max(found, default=0):g}"

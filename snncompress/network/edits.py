@@ -148,6 +148,7 @@ class Replace:
         new: nn.Module = builder.build(old, self.arguments)
         if transfer:
             builder.transfer(old, new)
+            new.to(next((value.device for value in module.parameters()), torch.device("cpu")))
         new.train(old.training)
         if not self.path:
             return new, time

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -139,11 +139,10 @@ class Network:
         they are not, EditError if an edit does not fit. Exact replacements that follow each other are proved together.
         """
         network = self
-        for _, group in groupby(enumerate(edits), _proved_together):
-            changed, last = network, None
-            for _, last in group:
-                changed = changed._edited_once(last)  # noqa: SLF001 - our own class
-            network = changed._proved(network, last, probe if probe is not None else self.probe)  # noqa: SLF001 - see above
+        for _, numbered in groupby(enumerate(edits), _proved_together):
+            group = [edit for _, edit in numbered]
+            changed = reduce(Network._edited_once, group, network)
+            network = changed._proved(network, group[-1], probe if probe is not None else self.probe)  # noqa: SLF001 - our own class
         return network
 
     def cut(self, blocks: Sequence[Block], keep: Mapping[str, Sequence[int]]) -> Network:
@@ -165,7 +164,7 @@ class Network:
         }
         return replace(changed, masks=survivors(self.masks, [edit], now), snapshots=snapshots)
 
-    def _proved(self, before: Network, edit: Edit | None, probe: Tensor | None) -> Network:
+    def _proved(self, before: Network, edit: Edit, probe: Tensor | None) -> Network:
         if not (isinstance(edit, Slice) or (isinstance(edit, Replace) and edit.exact)):
             return self
         if probe is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from snncompress.neurons import Intrinsic, Values
+from snncompress.neurons import Intrinsic, Values, each
 
 if TYPE_CHECKING:
     _Module = nn.Module
@@ -26,13 +26,11 @@ class Offsets(_Module):
     num_places: int
     lr_scale: float
 
-    def hold_offsets(
-        self, starts: Mapping[Intrinsic, Tensor], *, num_places: int, learn: Sequence[Intrinsic], lr_scale: float
-    ) -> None:
-        """Keep an offset of each name, trainable where ``learn`` names it; ``num_places`` dimensions follow the channels."""
-        self.num_places, self.lr_scale = num_places, lr_scale
+    def hold_offsets(self, starts: Mapping[Intrinsic, Tensor], arguments: Mapping[str, Any]) -> None:
+        """Keep an offset of each name, as the arguments of a neuron kind say: trainable where ``learn`` names it."""
+        self.num_places, self.lr_scale = arguments["num_places"], arguments["lr_scale"]
         for name, start in starts.items():
-            if name in learn:
+            if name in arguments["learn"]:
                 self.register_parameter(f"{name}_offset", nn.Parameter(start))
             else:
                 self.register_buffer(f"{name}_offset", start)
@@ -70,14 +68,15 @@ def moved_beta(start: float | Tensor, offset: Tensor) -> Tensor:
 def start_of(values: Values, shape: Sequence[int], name: Intrinsic) -> tuple[float, Tensor]:
     """Return the number that offsets of ``shape`` start from, and the offsets that lead to ``values``.
 
-    ``values`` are thresholds, or leaks in 0..1; of several the start is their mean, and one offset stays 0.
+    ``values`` are thresholds, or leaks; of several the start is their mean. Where no offsets lead to them, for there is one
+    offset alone, a threshold that is not positive, or a leak that is not between 0 and 1, all stay at the mean.
     """
-    if not isinstance(values, tuple):
-        return values, torch.zeros(list(shape))
-    start = math.fsum(values) / len(values)
-    if not shape:
-        return start, torch.zeros(())
-    exact_C = torch.tensor(values, dtype=torch.float64)
+    known = each(values)
+    start = math.fsum(known) / len(known)
+    within = min(known) > 0 and (name == "threshold" or max(known) < 1)
+    if len(known) == 1 or not (shape and within):
+        return start, torch.zeros(list(shape))
+    exact_C = torch.tensor(known, dtype=torch.float64)
     offset_C = (exact_C / start).log() if name == "threshold" else exact_C.logit() - math.log(start / (1 - start))
     spread = offset_C.reshape(-1, *[1] * (len(shape) - 1)).expand(list(shape))
     return start, spread.to(torch.get_default_dtype()).clone()

@@ -7,13 +7,14 @@ from functools import partial
 import pytest
 import snntorch
 import torch
+from own_networks import LoopNet
 from snntorch import surrogate
 from spikingjelly.activation_based import functional, layer, neuron
 from spikingjelly.activation_based import surrogate as jelly_surrogate
 from torch import nn
 
-from snncompress import EditError, Time, accelerated, declare, load, save
-from snncompress.network import spike_trains
+from snncompress import EditError, Inputs, Time, accelerated, declare, load, save
+from snncompress.network import open_architecture, spike_trains
 
 T = 3
 
@@ -46,7 +47,49 @@ def jelly_net(host, live):
     return build
 
 
+LARGE = {
+    "spikingjelly.qkformer": {},
+    "spikingjelly.maxformer": {},
+    "spikingjelly.spike_driven_transformer": {},
+    "spikingjelly.parametric_lif_net": {"variant": "mnist"},
+}
+
+
 # ---- from SpikingJelly to snnTorch
+
+
+@pytest.mark.parametrize("library", ["spikingjelly", "snntorch"])
+@pytest.mark.parametrize("use", LARGE)
+def test_every_network_can_have_other_neurons(use, library, host, live_at, make, new_run):
+    network = live_at(use, **LARGE[use])
+    new = make("neurons.substitute", to="slif", library=library).apply(network, new_run(network))
+    (proof,) = new.proofs
+    assert proof.num_layers == len(network.neurons)
+    assert proof.num_spikes > 1000
+    assert {item.backend.name for item in new.neurons} == {library}
+
+
+@pytest.fixture
+def live_at(host):
+    """Return a function that opens a network at the sizes that it takes, with norms that have seen data."""
+
+    def build(use, **settings):
+        torch.manual_seed(0)
+        shape = (1, 28, 28) if settings else (3, 32, 32)
+        architecture = host.catalogue["architectures"][use](**settings).resolved(Inputs(shape, 10), 2)
+        network = open_architecture(architecture, host)
+        x = torch.rand(1, 4, *shape).expand(2, 4, *shape)
+        for module in network.module.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.momentum = 0.9
+        network.module.train()
+        with torch.no_grad():
+            for _ in range(5):
+                network.forward(x)
+                network.reset()
+        return network.with_probe(x)
+
+    return build
 
 
 @pytest.mark.parametrize("to", ["lif", "slif", "plif", "alif"])
@@ -213,6 +256,16 @@ def by_channel():
         nn.Linear(216, 10),
         snntorch.Leaky(beta=0.5, **settings),
     )
+
+
+def test_a_loop_of_ones_own_keeps_passing_membranes(host, make, new_run):
+    time = Time("inside", 6, input="static", records=("output", "membranes"), attribute="num_steps")
+    network = declare(LoopNet(), time, host=host).with_probe(4 * torch.rand(16, 1, 8, 8))
+    new = make("neurons.substitute", to="slif").apply(network, new_run(network))
+    assert new.proofs[0].num_spikes > 50
+    assert new.tensors["lif1.threshold_offset"].shape == (48,)
+    with pytest.raises(EditError, match=r"its membrane is passed in by the caller \(init_hidden=False\)$"):
+        make("neurons.substitute", to="slif", library="spikingjelly").apply(network, new_run(network))
 
 
 # ---- gradients, artifacts

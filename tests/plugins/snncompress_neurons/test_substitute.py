@@ -266,6 +266,13 @@ def test_an_unknown_neuron_class_is_refused(host, make, new_run):
     )
 
 
+def test_settings_that_a_library_does_not_know_are_refused_there(spikformer, convnet, make, new_run):
+    step = make("neurons.substitute", to="plif", per="channel")
+    assert step.apply(convnet, new_run(convnet)).tensors["neuron1.beta"].shape == (6, 1, 1)
+    with pytest.raises(EditError, match="a neuron 'plif' has no value per channel in spikingjelly"):
+        step.apply(spikformer, new_run(spikformer))
+
+
 def test_a_network_without_a_batch_is_refused(spikformer, make, new_run):
     with pytest.raises(StepError, match="a probe batch is needed"):
         make("neurons.substitute", to="slif").apply(replace(spikformer, probe=None), new_run(spikformer))

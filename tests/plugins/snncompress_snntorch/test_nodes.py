@@ -8,7 +8,8 @@ import pytest
 import snntorch
 import torch
 from exchanged_neurons import AtanSpike, in_place_of, numbers, torch_loop
-from snntorch import surrogate
+from snntorch import surrogate, utils
+from torch import nn
 
 from snncompress.compilers import compiler
 from snncompress.speed.kernels import run_rule
@@ -208,6 +209,26 @@ def test_the_threshold_rises_with_each_spike_and_falls_again():
     assert fired == [1, 0, 1, 0]
     BACKEND.reset(node)
     assert [int(node(torch.full((2, 1), 1.5)).detach().sum()) for _ in range(4)] == [2, 0, 2, 0]
+
+
+@pytest.mark.parametrize("init_hidden", [True, False])
+def test_the_library_resets_what_adapted_too(init_hidden):
+    node = in_place_of(leaky(0.5, reset_mechanism="zero", init_hidden=init_hidden), BACKEND, ALIF(), (1,))
+    with torch.no_grad():
+        node.adaptation_offset.fill_(1.0)
+
+    def run():
+        mem, fired = torch.zeros(1, 1), []
+        for _ in range(3):
+            spikes = node(torch.full((1, 1), 1.5)) if init_hidden else None
+            if spikes is None:
+                spikes, mem = node(torch.full((1, 1), 1.5), mem)
+            fired.append(int(spikes.detach()))
+        return fired
+
+    assert run() == [1, 0, 1]
+    utils.reset(nn.Sequential(node))
+    assert run() == [1, 0, 1]
 
 
 def test_neurons_that_say_too_little_are_not_described():
