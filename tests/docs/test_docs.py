@@ -193,7 +193,13 @@ def test_everything_that_a_pipeline_can_name_is_documented(kind, host):
 
 
 def test_every_kind_of_component_has_a_page():
-    elsewhere = {"anatomies", "backends", "modules", "neurons", "zoos"}  # named by no section; hooks and guides describe them
+    elsewhere = {
+        "anatomies",
+        "backends",
+        "modules",
+        "neurons",
+        "zoos",
+    }  # named by no section; hooks and guides describe them
     assert set(hookspecs.REGISTRATION) - elsewhere == set(DOCUMENTED)
 
 
