@@ -10,7 +10,7 @@ from spikingjelly.activation_based import neuron
 from spikingjelly.activation_based.functional import lif_charge, voltage_reset
 from torch import Tensor, nn
 
-from snncompress import Intrinsic, Offsets, moved_tau, moved_threshold
+from snncompress import Offsets, moved_tau, moved_threshold
 
 ADAPTATION_DECAY = 0.9
 """Part of the adaptation that is left after a step."""
@@ -112,10 +112,3 @@ class StrictlyAbove(nn.Module):
         """Return the spikes, 1 where ``x`` is above 0."""
         spikes: Tensor = self.surrogate(x) - (x == 0).to(x.dtype)
         return spikes
-
-
-INTRINSICS: dict[type[nn.Module], tuple[Intrinsic, ...]] = {
-    SLIFNode: ("threshold", "leak"),
-    ALIFNode: ("adaptation",),
-}
-"""The offsets that each class holds."""
