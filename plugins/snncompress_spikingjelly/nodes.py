@@ -10,7 +10,7 @@ from spikingjelly.activation_based import neuron
 from spikingjelly.activation_based.functional import lif_charge, voltage_reset
 from torch import Tensor, nn
 
-from snncompress import Intrinsic, Offsets, moved_tau, moved_threshold
+from snncompress import Offsets, moved_tau, moved_threshold
 
 ADAPTATION_DECAY = 0.9
 """Part of the adaptation that is left after a step."""
@@ -41,16 +41,25 @@ class SLIFNode(Offsets, neuron.LIFNode):  # type: ignore[misc] # the library is 
         )
 
     def single_step_functional_forward(
-        self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
+        self,
+        inputs: tuple[Tensor, ...],
+        states: tuple[Any, ...],
+        intrinsics: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
-        """Return the spikes of one step and the membrane behind it."""
-        threshold, tau = self.intrinsics()
+        """Return the spikes of one step and the membrane behind it; threshold and tau may be given."""
+        threshold, tau = intrinsics or self.intrinsics()
         h = lif_charge(inputs[0], states[0], tau, self.decay_input, self.v_reset)
         spikes = self.surrogate_function(h - threshold)
         v = voltage_reset(h, spikes, threshold, self.v_reset, self.detach_reset)
         return (spikes,), (v, *states[1:])
 
-    multi_step_functional_forward = neuron.BaseNode.multi_step_functional_forward
+    def multi_step_functional_forward(
+        self, inputs: tuple[Tensor, ...], states: tuple[Any, ...], **_: object
+    ) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
+        """Return the spikes of all steps and the last membrane; threshold and tau are computed once."""
+        by_steps: Any = neuron.BaseNode.multi_step_functional_forward
+        found: tuple[tuple[Tensor, ...], tuple[Any, ...]] = by_steps(self, inputs, states, intrinsics=self.intrinsics())
+        return found
 
 
 class ALIFNode(Offsets, neuron.LIFNode):  # type: ignore[misc] # the library is untyped
@@ -103,10 +112,3 @@ class StrictlyAbove(nn.Module):
         """Return the spikes, 1 where ``x`` is above 0."""
         spikes: Tensor = self.surrogate(x) - (x == 0).to(x.dtype)
         return spikes
-
-
-INTRINSICS: dict[type[nn.Module], tuple[Intrinsic, ...]] = {
-    SLIFNode: ("threshold", "leak"),
-    ALIFNode: ("adaptation",),
-}
-"""The offsets that each class holds."""

@@ -30,6 +30,7 @@ from snncompress import (
 from snncompress.compilers import compiler
 from snncompress.network import spike_trains
 from snncompress.run.optimizers import make_optimizer, make_scheduler
+from snncompress.run.watch import Watch
 from snncompress.speed import acceleration
 from snncompress_neurons.exchange import _exchange
 
@@ -140,6 +141,27 @@ def test_the_learning_rate_of_offsets_is_a_multiple_at_every_step(spikformer, ma
         for step in range(12):
             scheduler.step_update(step)
             assert {group["lr"] for group in offsets} == {5 * weights[0]["lr"]}
+
+
+def test_an_interrupted_fine_tuning_ends_with_the_same_bits(spikformer, make, new_run, tmp_path, monkeypatch):
+    training = Training(epochs=2, batch_size=300, lr=1e-2)
+    step = make("neurons.substitute", to="slif", lr_scale=3.0, finetune=training)
+
+    def applied(folder):
+        torch.manual_seed(7)
+        return step.apply(spikformer, new_run(spikformer, folder=folder)).tensors
+
+    expected, told = applied(tmp_path / "whole"), Watch.epoch
+
+    def interrupt(*arguments):
+        monkeypatch.setattr(Watch, "epoch", told)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Watch, "epoch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        applied(tmp_path / "broken")
+    found = applied(tmp_path / "broken")
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_pruning_and_lotteries_go_on_as_ever(spikformer, make, new_run):
