@@ -91,8 +91,8 @@ def test_four_strategies_in_a_row_are_planned_run_saved_loaded_and_measured(fold
     network = load(folder / "runs/chain/final")
     shapes = {name: tuple(value.shape) for name, value in network.module.named_parameters()}
     assert shapes["blocks.0.attn.qkv_conv_bn.0.weight"] == (72, 32, 1), "24 of 32 indices of query, key and value stay"
-    assert shapes["blocks.0.mlp.fc1.0.0.weight"] == (6, 32, 1)
-    assert shapes["blocks.0.mlp.fc1.0.1.weight"] == (96, 6, 1)
+    assert shapes["blocks.0.mlp.fc1.0.first.weight"] == (6, 32, 1)
+    assert shapes["blocks.0.mlp.fc1.0.second.weight"] == (96, 6, 1)
     assert network.masks.keys() == {f"blocks.0.attn.{name}.0.weight" for name in ("qkv_conv_bn", "proj_conv_bn")}
     assert record["final"]["parameters"]["value"] == sum(value.numel() for value in network.module.parameters())
     program = (
