@@ -45,7 +45,7 @@ class _Cut(nn.Module):
         """Return query, key and value, each [B, heads, N, width]."""
         widths = (self.qk_width, self.qk_width, self.v_width)
         parts = torch.split(self.qkv(x_BNC), [self.num_heads * width for width in widths], dim=-1)
-        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in parts)
+        q, k, v = (torch.unflatten(part, -1, (self.num_heads, -1)).transpose(1, 2) for part in parts)
         return q, k, v
 
     def _mixed(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
