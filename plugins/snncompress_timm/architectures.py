@@ -72,7 +72,7 @@ class SwinTransformer(StillNetwork):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if len(self.depths) != len(self.num_heads):
-            raise ValueError(f"depths {list(self.depths)} and num_heads {list(self.num_heads)} name as many stages")
+            raise ValueError(f"depths name {len(self.depths)} stages and num_heads {len(self.num_heads)}")
         self._require_widths([self.embed_dim * 2**stage for stage in range(len(self.depths))], self.num_heads)
         self._require_patches(self.patch_size)
         return self

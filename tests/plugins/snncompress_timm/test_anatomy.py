@@ -41,7 +41,9 @@ def kept(dimension, part, seed=0):
 
 
 def chosen(network, parts):
-    dimensions = [(one, part) for block in network.blocks() for one, part in zip(block.dimensions, itertools.cycle(parts))]
+    dimensions = [
+        (one, part) for block in network.blocks() for one, part in zip(block.dimensions, itertools.cycle(parts))
+    ]
     return {one.name: kept(one, part, seed) for seed, (one, part) in enumerate(dimensions)}
 
 
@@ -188,7 +190,10 @@ def test_a_cut_network_is_built_again_from_its_artifact(networks, name, tmp_path
 
 
 def faults(network):
-    return {(block.path, "+".join(part for one in block.dimensions for part in one.parts)): block.refused for block in network.blocks()}
+    return {
+        (block.path, "+".join(part for one in block.dimensions for part in one.parts)): block.refused
+        for block in network.blocks()
+    }
 
 
 def test_norms_of_queries_and_keys_leave_the_values_to_cut(host):
@@ -199,7 +204,9 @@ def test_norms_of_queries_and_keys_leave_the_values_to_cut(host):
         ("blocks.0.mlp", "mlp"): "",
     }
     between, mixed, _ = network.blocks()
-    message = r"'blocks.0.attn' cannot be cut: a norm of queries and keys \(q_norm, k_norm\) sees all channels together$"
+    message = (
+        r"'blocks.0.attn' cannot be cut: a norm of queries and keys \(q_norm, k_norm\) sees all channels together$"
+    )
     with pytest.raises(EditError, match=message):
         network.cut([between], {between.dimensions[0].name: kept(between.dimensions[0], 0.5)})
     smaller = network.cut([mixed], {mixed.dimensions[0].name: kept(mixed.dimensions[0], 0.5)})
@@ -217,7 +224,9 @@ def test_norms_inside_of_attention_and_mlp_are_refused(host):
 def test_heads_that_would_keep_different_numbers_are_refused(networks):
     network = networks("vit")
     block = network.blocks()[0]
-    with pytest.raises(EditError, match=r"query and key' must keep equally many indices in each head, .* \[1, 2, 0, 0\]"):
+    with pytest.raises(
+        EditError, match=r"query and key' must keep equally many indices in each head, .* \[1, 2, 0, 0\]"
+    ):
         network.cut([block], {block.dimensions[0].name: [0, 8, 9]})
 
 
