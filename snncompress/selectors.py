@@ -82,6 +82,16 @@ def _near_names(term: str, parts: Sequence[Part]) -> tuple[str, ...]:
     return tuple(near(term, {part.path for part in parts if part.path} | set(ROLES)))
 
 
+_ADDED = ("bias", "pos_embed", "cls_token", "reg_token")
+"""What the names of parameters say that are added to activations or stand beside them, and multiply none."""
+
+
+def is_weight(name: str, shape: Sequence[int]) -> bool:
+    """Tell whether a parameter multiplies activations, by its name and shape: tables of biases and embeddings do not."""
+    leaf = name.rpartition(".")[2]
+    return len(shape) > 1 and not any(word in leaf for word in _ADDED)
+
+
 @dataclass(frozen=True)
 class TensorPart:
     """Describe one parameter: its full name, the path of its module, and its shape."""
@@ -107,13 +117,13 @@ class Inventory:
         return select(terms, self.parts)[1]
 
     def weights(self, terms: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of the synaptic weights (two dimensions or more) in the modules that ``terms`` pick."""
+        """Return the names of the synaptic weights in the modules that ``terms`` pick."""
         picked = self.select(terms)
         synapses = {part.path for part in self.parts if "synapse" in part.roles}
         return tuple(
             tensor.name
             for tensor in self.tensors
-            if tensor.module in picked and tensor.module in synapses and len(tensor.shape) > 1
+            if tensor.module in picked and tensor.module in synapses and is_weight(tensor.name, tensor.shape)
         )
 
     def num_parameters(self) -> int:

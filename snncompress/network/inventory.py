@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from snncompress.network.owners import Owners
-from snncompress.selectors import Inventory, Part, TensorPart, assign_roles
+from snncompress.selectors import Inventory, Part, TensorPart, assign_roles, is_weight
 
 _NORMS = ("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm", "LocalResponseNorm")
 
@@ -15,8 +15,9 @@ _NORMS = ("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm", "Loc
 def inventory_of(root: nn.Module, globs: Mapping[str, Sequence[str]], owners: Owners) -> Inventory:
     """List the modules below ``root`` with their roles, and their parameters.
 
-    A module is a ``synapse`` if it holds a parameter of two or more dimensions itself and is neither a norm nor a
-    neuron: recurrent weights inside a neuron are modules of their own, thresholds and leaks are not synapses.
+    A module is a ``synapse`` if it holds a weight itself (two or more dimensions, and no table of biases or embeddings) and
+    is neither a norm nor a neuron: recurrent weights inside a neuron are modules of their own, thresholds and leaks are not
+    synapses.
     """
     modules = dict(root.named_modules())
     named = assign_roles({path: type(module).__name__ for path, module in modules.items()}, globs)
@@ -37,5 +38,5 @@ def _roles(module: nn.Module, is_neuron: bool | None) -> frozenset[str]:  # noqa
         return frozenset({"neuron"} if is_neuron else ())
     if any(norm in type(module).__name__ for norm in _NORMS):
         return frozenset({"norm"})
-    own = module.parameters(recurse=False)
-    return frozenset({"synapse"} if any(value.dim() > 1 for value in own) else ())
+    own = module.named_parameters(recurse=False)
+    return frozenset({"synapse"} if any(is_weight(name, value.shape) for name, value in own) else ())

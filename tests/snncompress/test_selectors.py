@@ -1,7 +1,7 @@
 import pytest
 
 from snncompress import Inventory
-from snncompress.selectors import Part, TensorPart, assign_roles, select
+from snncompress.selectors import Part, TensorPart, assign_roles, is_weight, select
 
 PARTS = tuple(
     Part(path, kind, frozenset(roles))
@@ -86,3 +86,23 @@ def test_weights_are_the_matrices_of_picked_synapses():
     inventory = Inventory(PARTS, tensors)
     assert inventory.weights(("stem", "head", "neuron")) == ("stem.0.weight", "head.weight")
     assert inventory.num_parameters() == 36 + 4 + 4 + 8 + 4
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        ("head.weight", (2, 4), True),
+        ("attn.in_proj_weight", (12, 4), True),
+        ("mixing", (3, 3), True),
+        ("head.bias", (2,), False),
+        ("attn.relative_position_bias_table", (49, 2), False),
+        ("pos_embed", (1, 17, 64), False),
+        ("cls_token", (1, 1, 64), False),
+        ("patch_embed.proj.weight", (8, 1, 4, 4), True),
+        ("relative_bias.fc.weight", (8, 2), True),
+    ],
+)
+def test_what_is_added_is_no_weight_whatever_its_dimensions(name, shape, expected):
+    assert is_weight(name, shape) is expected
+    inventory = Inventory((Part("", "Net", frozenset({"synapse"})),), (TensorPart(name, "", shape),))
+    assert inventory.weights(("synapse",)) == ((name,) if expected else ())

@@ -100,6 +100,65 @@ def test_a_bias_left_behind_is_found_out(host, x):
         network.edited([Slice(swapped, slice_.sizes, slice_.spikes)], probe=x)
 
 
+# ---- ANNs
+
+
+class Still(nn.Module):
+    """Linear, ReLU, linear: an ANN."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(6, 12)
+        self.fc2 = nn.Linear(12, 4)
+
+    def forward(self, x_BC):
+        return self.fc2(self.fc1(x_BC).relu())
+
+
+STILL = Time("none", 1, input="static", output="averaged")
+
+
+def cut_still(keep):
+    tensors = (Cut("fc1.weight", 0, keep), Cut("fc1.bias", 0, keep), Cut("fc2.weight", 1, keep))
+    return Slice(tensors, (Size("fc1", "out_features", len(keep)), Size("fc2", "in_features", len(keep))))
+
+
+@pytest.fixture
+def still(host):
+    torch.manual_seed(3)
+    return declare(Still(), STILL, host=host).with_probe(torch.randn(8, 6))
+
+
+def test_an_ann_is_compared_by_its_outputs(still):
+    (proof,) = still.edited([cut_still((0, 3, 7))]).proofs
+    assert (proof.num_spikes, proof.num_layers, proof.float32_flips) == (0, 0, 0)
+    assert proof.largest_logit_difference <= 1e-14
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_logits_of_an_ann_are_compared_in_parts_of_the_largest(still, scale):
+    """A wrong column moves logits of 1e-12 by less than 1e-9, and is found out all the same."""
+    scaled = still.with_weights({name: scale * still.tensors[name] for name in ("fc2.weight", "fc2.bias")})
+    assert scaled.edited([cut_still((0, 3, 7))]).proofs
+    right = cut_still((0, 3, 7))
+    with pytest.raises(ProofError, match=r"^logits as large as [\d.e+-]+ differ by [\d.e+-]+ in float64$"):
+        scaled.edited([Slice((*right.cuts[:2], Cut("fc2.weight", 1, (0, 3, 6))), right.sizes)])
+
+
+@pytest.mark.parametrize("zero", ["fc1.weight", "fc2.weight"])
+def test_an_ann_that_heeds_no_input_proves_nothing(still, zero):
+    blind = still.with_weights({zero: torch.zeros_like(still.tensors[zero])})
+    with pytest.raises(ProofError, match="every sample of the probe batch gets the same logits"):
+        blind.edited([cut_still((0, 3, 7))])
+
+
+def test_a_network_in_time_whose_neurons_nobody_knows_is_no_ann(host):
+    time = Time("inside", 1, settable=False, input="static", output="averaged")
+    network = declare(Still(), time, host=host).with_probe(torch.randn(8, 6))
+    with pytest.raises(ProofError, match="no neuron fires"):
+        network.edited([cut_still((0, 3, 7))])
+
+
 def test_spike_trains_equal_the_library_run_by_hand(normed, x):
     calibrate(normed, x)
     _, trains = spike_trains(normed, x)
