@@ -111,7 +111,8 @@ class Replace:
     """Put a registered module in the place of the subtree at ``path`` (``""`` is the root).
 
     ``module`` names a builder of the hook ``snncompress_modules``; ``arguments`` are JSON and, together with the old
-    structure, decide the new one. ``exact`` claims equal outputs and spikes: the core then proves it.
+    structure, decide the new one. A module that stands in several places is replaced in all of them. ``exact`` claims equal
+    outputs and spikes: the core then proves it.
     """
 
     path: str
@@ -152,8 +153,9 @@ class Replace:
         new.train(old.training)
         if not self.path:
             return new, time
-        parent, _, leaf = self.path.rpartition(".")
-        submodule(module, parent)._modules[leaf] = new  # noqa: SLF001 - containers keep children under numbers
+        for holder in list(module.modules()):
+            children = holder._modules  # noqa: SLF001 - containers keep children under numbers
+            children.update({name: new for name, part in children.items() if part is old})
         return module, time
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from spikingjelly.activation_based import neuron
 
-from snncompress import EditError, ProofError, Replace, Slice, Timesteps
+from snncompress import EditError, ProofError, Replace, Slice, Time, Timesteps, declare
 from snncompress.network import Cut, Size, Spikes, edit_from_json
 
 
@@ -149,6 +149,20 @@ def test_masks_under_a_replaced_module_are_dropped(chain, builders):
 def test_an_exact_replacement_is_proved(chain, builders, x):
     network = chain.edited([Replace("1", "test.same", {"tau": 2.0}, exact=True)], probe=x)
     assert network.proofs[0].num_layers == 2
+
+
+def shared_neuron():
+    node = neuron.LIFNode(tau=2.0, step_mode="m")
+    return torch.nn.Sequential(torch.nn.Linear(6, 6), node, torch.nn.Linear(6, 6), node)
+
+
+def test_a_module_that_stands_in_two_places_is_replaced_in_both(host, builders, x):
+    torch.manual_seed(0)
+    network = declare(shared_neuron(), Time("multi_step", 3), build=shared_neuron, host=host)
+    changed = network.edited([Replace("1", "test.same", {"tau": 2.0}, exact=True)], probe=x)
+    assert changed.module[1] is changed.module[3]
+    assert changed.module[1] is not network.module[1]
+    assert changed.proofs[0].num_spikes > 0
 
 
 def test_a_replacement_that_is_not_exact_is_found_out_with_the_first_differing_layer(chain, builders, x):
