@@ -179,6 +179,13 @@ def test_pruning_and_lotteries_go_on_as_ever(spikformer, make, new_run):
     assert ticket.masks
 
 
+def test_a_snapshot_from_before_an_exchange_stays_whole(convnet, make, new_run):
+    """A leak by channel has the name of the one for the whole layer: rewinding must find its start, not leave it trained."""
+    new = make("neurons.substitute", to="plif").apply(convnet, new_run(convnet))
+    assert new.snapshots["init"].keys() == new.tensors.keys()
+    assert torch.equal(new.snapshots["init"]["neuron1.beta"], new.tensors["neuron1.beta"])
+
+
 @pytest.mark.parametrize("library", ["spikingjelly", "snntorch"])
 @pytest.mark.parametrize("per", ["channel", "layer"])
 def test_channels_are_cut_with_their_thresholds_and_leaks(per, library, host, make, new_run):
