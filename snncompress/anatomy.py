@@ -23,12 +23,14 @@ class Place:
         axis: the axis.
         start: position of index 0, for tensors that hold several dimensions behind each other (query, key, value).
         repeat: positions of one index, where places have been flattened behind channels.
+        joined: how many axes from there on are one, for heads beside their channels.
     """
 
     tensor: str
     axis: int = 0
     start: int = 0
     repeat: int = 1
+    joined: int = 1
 
     def positions(self, indices: Sequence[int]) -> list[int]:
         """Return the positions along the axis that ``indices`` take."""

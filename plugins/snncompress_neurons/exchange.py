@@ -102,8 +102,8 @@ def _edits(network: Network, exchanges: Sequence[Exchange], step: Substitution) 
         kind = kinds[one.new.rpartition(".")[0]]
         per = step.per or (kind.per[0] if kind.per else "layer")
         learning = {
-            "shape": shape_of(shapes[one.path], per),
-            "num_places": max(0, len(shapes[one.path]) - 1),
+            "shape": shape_of(one.path, shapes[one.path], per),
+            "num_places": max(0, len(shapes[one.path][0]) - 1),
             "learn": list(step.learn or kind.learns),
             "lr_scale": step.lr_scale or 1.0,
         }

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from snncompress import Network, Per
 
 
-def sample_shapes(network: Network, paths: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Return the shape [C, ...] of one sample at one step of what each neuron takes.
+def sample_shapes(network: Network, paths: Sequence[str]) -> dict[str, list[tuple[int, ...]]]:
+    """Return the shapes [C, ...] of one sample at one step of what each neuron takes: several where it is called with several.
 
     Raises:
         StepError: if the network has no probe batch.
@@ -25,7 +25,7 @@ def sample_shapes(network: Network, paths: Sequence[str]) -> dict[str, tuple[int
 
     if network.probe is None:
         raise StepError("a probe batch is needed to find the shapes of neurons; network.with_probe(x)")
-    shapes: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, list[tuple[int, ...]]] = {}
     modules = {item.path: item for item in network.neurons if item.path in paths}
     hooks = [
         item.module.register_forward_pre_hook(_recorder(shapes, path, leading=_leading(item)))
@@ -44,9 +44,21 @@ def sample_shapes(network: Network, paths: Sequence[str]) -> dict[str, tuple[int
     return shapes
 
 
-def shape_of(sample: Sequence[int], per: Per) -> list[int]:
-    """Return the shape of a trainable value for samples [C, ...]."""
-    return {"layer": [], "channel": list(sample[:1]), "neuron": list(sample)}[per]
+def shape_of(path: str, samples: Sequence[tuple[int, ...]], per: Per) -> list[int]:
+    """Return the shape of a trainable value of a neuron for samples [C, ...].
+
+    Raises:
+        EditError: if one sample needs another shape than the next.
+    """
+    if per == "layer":
+        return []
+    found = {(sample[:1] if per == "channel" else sample, len(sample)) for sample in samples}
+    if len(found) > 1:
+        told = " and ".join(str(list(sample)) for sample in dict.fromkeys(samples))
+        raise EditError(
+            f"{path!r} is called with samples of shape {told}: it has no value per {per}; take `per: layer`"
+        )
+    return list(found.pop()[0])
 
 
 def _leading(item: Any) -> int:
@@ -54,8 +66,8 @@ def _leading(item: Any) -> int:
     return 2 if item.backend.describe(item.module).takes_sequence else 1
 
 
-def _recorder(shapes: dict[str, tuple[int, ...]], path: str, *, leading: int) -> Callable[..., None]:
+def _recorder(shapes: dict[str, list[tuple[int, ...]]], path: str, *, leading: int) -> Callable[..., None]:
     def record(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        shapes[path] = tuple(inputs[0].shape[leading:])
+        shapes.setdefault(path, []).append(tuple(inputs[0].shape[leading:]))
 
     return record

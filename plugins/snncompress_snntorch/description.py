@@ -9,16 +9,15 @@ import torch
 from torch import Tensor
 
 from snncompress import Intrinsic, NeuronDescription, Values
+from snncompress_snntorch.kinds import COMMON
 from snncompress_snntorch.nodes import ALeaky, SLeaky, StandIn
+from snncompress_snntorch.rules import peculiarities
 from snncompress_snntorch.surrogates import stated
 
 if TYPE_CHECKING:
     from typing import Literal
 
     from snncompress_snntorch.surrogates import LibrarySurrogate
-
-COMMON = ("sigmoid", "atan")
-"""The surrogate gradients that have the same formula in every library, each with one number."""
 
 _DESCRIBED = (snntorch.Leaky, StandIn, SLeaky)
 _RESETS: dict[str, Literal["hard", "soft", "none"]] = {"zero": "hard", "subtract": "soft", "none": "none"}
@@ -72,10 +71,7 @@ def intrinsics(neuron: Any) -> dict[Intrinsic, Tensor]:
 def _peculiar(neuron: Any) -> str:
     """Say what the neuron does that no other kind could."""
     reasons = {
-        "inhibition lets one neuron of a layer fire": neuron.inhibition,
-        "its membrane is quantised (state_quant)": neuron.state_quant,
-        "its surrogate gradient is switched off (surrogate_disable)": neuron.surrogate_disable,
-        "its spikes are graded (graded_spikes_factor)": bool((neuron.graded_spikes_factor != 1).any()),
+        **peculiarities(neuron),
         "its threshold is negative, so it is reset before it fires": bool((neuron.threshold < 0).any()),
         "some of its channels leak and others do not": 0 < int((neuron.beta >= 1).sum()) < neuron.beta.numel(),
     }

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 _KEPT = ("init_hidden", "output", "reset_delay")
 """What a neuron of the library is, besides its description."""
 
-_COMMON = ("sigmoid", "atan")
+COMMON = ("sigmoid", "atan")
 _USUAL = ("atan", (2.0,))
-"""Surrogate gradients that have the same formula in every library, and the one that takes the place of others."""
+"""Surrogate gradients that have the same formula in every library, each with one number, and the one that takes the place of
+others."""
 
 _MECHANISMS = {"hard": "zero", "soft": "subtract", "none": "none"}
 
@@ -42,7 +43,7 @@ class _Kind:
             "its threshold is not above its resting potential, and here it would be reset before it fires": (
                 abroad and any(value <= 0 for value in each(_shifted(neuron)))
             ),
-            "its surrogate gradient is none of snnTorch's": abroad and surrogate not in _COMMON,
+            "its surrogate gradient is none of snnTorch's": abroad and surrogate not in COMMON,
         }
         own = neuron.unlike(leaks=self.leaks, varies=True)
         return [*(what for what, holds in found.items() if holds), *own]
@@ -163,7 +164,7 @@ def _kept(old: Any, neuron: NeuronDescription) -> dict[str, Any]:
 
     if isinstance(old, snntorch.Leaky):
         return {**{name: getattr(old, name) for name in _KEPT}, "spike_grad": old.spike_grad}
-    known = neuron.surrogate is not None and neuron.surrogate[0] in _COMMON
+    known = neuron.surrogate is not None and neuron.surrogate[0] in COMMON
     name, numbers = neuron.surrogate if neuron.surrogate and known else _USUAL
     return {"init_hidden": True, "spike_grad": LibrarySurrogate(name, numbers, strict=neuron.strict)}
 

@@ -166,19 +166,26 @@ def _why_unstated(module: nn.Module) -> str:
 
 def _why_special(neuron: Any) -> str | None:
     """Return why a neuron computes something else than the plain update of its class, if it does."""
-    replaced = sorted(_METHODS & vars(neuron).keys())
     reasons = {
         "its membrane is passed in by the caller (init_hidden=False)": not neuron.init_hidden,
-        "inhibition lets one neuron of a layer fire": neuron.inhibition,
-        "its membrane is quantised (state_quant)": neuron.state_quant,
-        "its surrogate gradient is switched off (surrogate_disable)": neuron.surrogate_disable,
-        f"its method {replaced and replaced[0]!r} was replaced": bool(replaced),
-        "its spikes are graded (graded_spikes_factor)": _grades(neuron.graded_spikes_factor),
+        **peculiarities(neuron),
         "its reset is not delayed, and undone where the membrane is still above the threshold (reset_delay=False)": (
             not _is_delayed(neuron) and _may_stay_above_the_threshold(neuron)
         ),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def peculiarities(neuron: Any) -> dict[str, bool]:
+    """Return what an instance may do that its class does not by itself, and whether it does."""
+    replaced = sorted(_METHODS & vars(neuron).keys())
+    return {
+        "inhibition lets one neuron of a layer fire": neuron.inhibition,
+        "its membrane is quantised (state_quant)": neuron.state_quant,
+        "its surrogate gradient is switched off (surrogate_disable)": neuron.surrogate_disable,
+        f"its method {replaced and replaced[0]!r} was replaced": bool(replaced),
+        "its spikes are graded (graded_spikes_factor)": _grades(neuron.graded_spikes_factor),
+    }
 
 
 def _is_delayed(neuron: Any) -> bool:

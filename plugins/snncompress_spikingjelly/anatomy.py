@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,15 @@ class _Part:
         ]
         self.spikes.append(Firing(self.at(neuron), 1 - weight.dim(), len(weight), start=start))
 
+    def passed(self, neuron: str, axis: int, size: int, joined: int) -> None:
+        """Add a neuron behind no layer, where ``joined`` axes of its spikes from ``axis`` on, and the first of its tensors, are one."""
+        self.spikes.append(Firing(self.at(neuron), axis, size, joined))
+        self.others += [
+            Place(self.at(f"{neuron}.{name}"), joined=joined)
+            for name, value in _tensors(self.module.get_submodule(neuron))
+            if value.dim() >= joined and math.prod(value.shape[:joined]) == size
+        ]
+
     def read(self, conv: str) -> None:
         """Add the columns of a layer."""
         self.weights.append(Place(self.at(f"{conv}.weight"), 1))
@@ -102,7 +112,7 @@ def _products(
         part.written(f"{layer}.0", f"{layer}.1", "qkv_lif", 2 * qk)
         part.read(f"{projection}.0")
         axis, joined = inner
-        part.spikes.append(Firing(part.at("attn_lif"), axis, v, joined))
+        part.passed("attn_lif", axis, v, joined)
         part.widths.append(Width(part.path, "v_width"))
         mixed = part.dimension("value", ("v",), v, heads)
         ready = isinstance(module, cut.CutSelfAttention | cut.CutMaxFormerAttention)
@@ -122,7 +132,7 @@ def _qk_attention(part: _Part) -> Block:
     if module.qka_type == "token":
         dimensions.append(part.dimension("query", ("qk",), q, heads))
     else:
-        part.spikes.append(Firing(part.at("attn_lif"), -3, k, 2))
+        part.passed("attn_lif", -3, k, 2)
     part.written("qk_conv_bn.0", "qk_conv_bn.1", "qk_lif", q)
     part.read("proj_conv_bn.0")
     part.widths.append(Width(part.path, "k_width"))
@@ -137,7 +147,7 @@ def _spike_driven(part: _Part) -> Block:
         part.written(f"{one}_conv", f"{one}_bn", f"{one}_lif")
     part.read("proj_conv")
     size = part.module.q_conv.out_channels
-    part.spikes.append(Firing(part.at("attn_lif"), -3, size, 3))
+    part.passed("attn_lif", -3, size, 3)
     whole = part.dimension("query, key and value", ("qk", "v"), size, part.module.num_heads)
     ready = isinstance(part.module, cut.CutSpikeDrivenAttention)
     preparation = None if ready else Preparation("spikingjelly.cut_spike_driven_attention")

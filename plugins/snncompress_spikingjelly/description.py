@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from snncompress import Intrinsic, NeuronDescription, Values
 from snncompress_spikingjelly.nodes import ALIFNode, SLIFNode, StrictlyAbove
-from snncompress_spikingjelly.surrogates import stated_surrogate
+from snncompress_spikingjelly.surrogates import replaced, stated_surrogate
 
 SURROGATES: dict[str, type[nn.Module]] = {"sigmoid": surrogate.Sigmoid, "atan": surrogate.ATan}
 """The surrogate gradients that have the same formula in every library, each with one number, ``alpha``."""
@@ -22,6 +22,8 @@ def describe(node: Any) -> NeuronDescription | str:
     """Return what a neuron of the library is, or why that cannot be said."""
     if type(node) not in _DESCRIBED:
         return f"no description is known of {type(node).__name__}"
+    if reason := _peculiar(node):
+        return reason
     threshold, tau = (None if value is None else _number_or_channels(value) for value in _threshold_and_tau(node))
     if threshold is None or () in (threshold, tau):
         return "its values differ from place to place"
@@ -41,6 +43,19 @@ def describe(node: Any) -> NeuronDescription | str:
         takes_sequence=node.step_mode == "m",
         more=("it keeps its membrane at each step (store_v_seq)",) if node.store_v_seq else (),
     )
+
+
+def _peculiar(node: Any) -> str:
+    """Say what the neuron does that no other kind could."""
+    rest = 0.0 if node.v_reset is None else node.v_reset
+    own = replaced(node)
+    reasons = {
+        "its threshold is not a plain number": isinstance(node.v_threshold, Tensor),
+        "its membrane does not start where it rests (set_reset_value)": node.get_reset_value("v") != rest,
+        f"its method {own and own[0]!r} was replaced": bool(own),
+        "it computes in a precision of its own": getattr(node, "_neuron_precision", None) is not None,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def intrinsics(node: Any) -> dict[Intrinsic, Tensor]:

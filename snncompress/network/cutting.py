@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -59,12 +60,12 @@ def _require_equal_heads(dimension: Dimension, kept: Sequence[int]) -> None:
 
 
 def _slice(network: Network, dimensions: Sequence[Dimension], keep: Kept, replaced: set[str]) -> Slice:
-    gone: dict[tuple[str, int], set[int]] = {}
+    gone: dict[tuple[str, int, int], set[int]] = {}
     silent: dict[tuple[str, int, int, int], set[int]] = {}
     for one in dimensions:
         removed = sorted(set(range(one.size)) - set(keep[one.name]))
         for place in (*one.weights, *one.others):
-            gone.setdefault((place.tensor, place.axis), set()).update(place.positions(removed))
+            gone.setdefault((place.tensor, place.axis, place.joined), set()).update(place.positions(removed))
         for firing in one.spikes:
             key = (firing.neuron, firing.axis, firing.size, firing.joined)
             silent.setdefault(key, set()).update(firing.positions(removed))
@@ -73,7 +74,8 @@ def _slice(network: Network, dimensions: Sequence[Dimension], keep: Kept, replac
     sizes = dict.fromkeys(
         size for one in dimensions for size in _sizes(network, one, len(keep[one.name]), cuts, replaced)
     )
-    return Slice(tuple(Cut(*key, left) for key, left in cuts.items()), tuple(sizes), tuple(spikes))
+    tensors = (Cut(tensor, axis, left, joined) for (tensor, axis, joined), left in cuts.items())
+    return Slice(tuple(tensors), tuple(sizes), tuple(spikes))
 
 
 def _left(size: int, gone: Iterable[int]) -> tuple[int, ...]:
@@ -81,21 +83,21 @@ def _left(size: int, gone: Iterable[int]) -> tuple[int, ...]:
     return tuple(index for index in range(size) if index not in removed)
 
 
-def _axis_size(network: Network, tensor: str, axis: int) -> int:
+def _axis_size(network: Network, tensor: str, axis: int, joined: int) -> int:
     parent, _, leaf = tensor.rpartition(".")
     value = getattr(submodule(network.module, parent), leaf)
-    return int(value.shape[axis])
+    return math.prod(value.shape[axis : axis + joined])
 
 
 def _sizes(
     network: Network,
     dimension: Dimension,
     kept: int,
-    cuts: Mapping[tuple[str, int], Sequence[int]],
+    cuts: Mapping[tuple[str, int, int], Sequence[int]],
     replaced: set[str],
 ) -> Iterable[Size]:
     for width in dimension.widths:
         if width.tensor:
-            yield Size(width.module, width.attribute, len(cuts[width.tensor, width.axis]))
+            yield Size(width.module, width.attribute, len(cuts[width.tensor, width.axis, 1]))
         elif width.module in replaced or hasattr(submodule(network.module, width.module), width.attribute):
             yield Size(width.module, width.attribute, kept // dimension.heads)

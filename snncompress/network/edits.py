@@ -34,11 +34,15 @@ class Edit(Protocol):
 
 @dataclass(frozen=True)
 class Cut:
-    """Keep the indices ``keep`` of one tensor along ``axis``."""
+    """Keep the indices ``keep`` of one tensor along ``axis``.
+
+    With ``joined`` that many axes from there on are one, head beside channel; what goes shortens the last of them.
+    """
 
     tensor: str
     axis: int
     keep: tuple[int, ...]
+    joined: int = 1
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,10 @@ class Slice:
         """Return the slice as JSON data."""
         return {
             "edit": "slice",
-            "cuts": [{"tensor": cut.tensor, "axis": cut.axis, "keep": list(cut.keep)} for cut in self.cuts],
+            "cuts": [
+                {"tensor": cut.tensor, "axis": cut.axis, "keep": list(cut.keep), "joined": cut.joined}
+                for cut in self.cuts
+            ],
             "sizes": [{"module": size.module, "attribute": size.attribute, "value": size.value} for size in self.sizes],
             "spikes": [
                 {"neuron": item.neuron, "axis": item.axis, "keep": list(item.keep), "joined": item.joined}
@@ -111,7 +118,8 @@ class Replace:
     """Put a registered module in the place of the subtree at ``path`` (``""`` is the root).
 
     ``module`` names a builder of the hook ``snncompress_modules``; ``arguments`` are JSON and, together with the old
-    structure, decide the new one. ``exact`` claims equal outputs and spikes: the core then proves it.
+    structure, decide the new one. A module that stands in several places is replaced in all of them. ``exact`` claims equal
+    outputs and spikes: the core then proves it.
     """
 
     path: str
@@ -152,8 +160,9 @@ class Replace:
         new.train(old.training)
         if not self.path:
             return new, time
-        parent, _, leaf = self.path.rpartition(".")
-        submodule(module, parent)._modules[leaf] = new  # noqa: SLF001 - containers keep children under numbers
+        for holder in list(module.modules()):
+            children = holder._modules  # noqa: SLF001 - containers keep children under numbers
+            children.update({name: new for name, part in children.items() if part is old})
         return module, time
 
 
@@ -193,7 +202,9 @@ def edit_from_json(data: Mapping[str, Any]) -> Edit:
     match data["edit"]:
         case "slice":
             return Slice(
-                tuple(Cut(cut["tensor"], cut["axis"], tuple(cut["keep"])) for cut in data["cuts"]),
+                tuple(
+                    Cut(cut["tensor"], cut["axis"], tuple(cut["keep"]), cut.get("joined", 1)) for cut in data["cuts"]
+                ),
                 tuple(Size(size["module"], size["attribute"], size["value"]) for size in data["sizes"]),
                 tuple(
                     Spikes(item["neuron"], item["axis"], tuple(item["keep"]), item.get("joined", 1))
@@ -232,10 +243,13 @@ def _cut_tensor(root: nn.Module, cut: Cut) -> None:
 def _keep(value: Tensor, cut: Cut) -> Tensor:
     if not -value.dim() <= cut.axis < value.dim():
         raise EditError(f"{cut.tensor!r} of shape {list(value.shape)} has no axis {cut.axis}")
-    size = value.shape[cut.axis]
+    axis = cut.axis % value.dim()
+    flat = value.flatten(axis, axis + cut.joined - 1)
+    size = flat.shape[axis]
     if not cut.keep or len(set(cut.keep)) != len(cut.keep) or not all(0 <= index < size for index in cut.keep):
         raise EditError(f"indices to keep of {cut.tensor!r} must be distinct, at least one, and below {size}")
-    return value.index_select(cut.axis, torch.tensor(cut.keep, device=value.device)).clone()
+    kept = flat.index_select(axis, torch.tensor(cut.keep, device=value.device)).clone()
+    return torch.unflatten(kept, axis, (*value.shape[axis : axis + cut.joined - 1], -1))
 
 
 def _set_size(root: nn.Module, size: Size) -> None:

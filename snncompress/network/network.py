@@ -154,14 +154,10 @@ class Network:
         module, time = edit.perform(fresh.module, self.time, self.host)
         changed = replace(fresh, module=module, time=time, edits=(*self.edits, edit))
         now = changed.tensors
-        known = set(self.tensors)
-        snapshots = {
-            name: {
-                **{new: value.detach().clone() for new, value in now.items() if new not in known},
-                **survivors(old, [edit], now),
-            }
-            for name, old in self.snapshots.items()
-        }
+        snapshots: dict[str, Mapping[str, Tensor]] = {}
+        for name, old in self.snapshots.items():
+            left = survivors(old, [edit], now)
+            snapshots[name] = {**{key: value.detach().clone() for key, value in now.items() if key not in left}, **left}
         return replace(changed, masks=survivors(self.masks, [edit], now), snapshots=snapshots)
 
     def _proved(self, before: Network, edit: Edit, probe: Tensor | None) -> Network:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -93,8 +93,8 @@ def spike_difference(before: Network, after: Network, probe: Tensor) -> Differen
 def spike_trains(network: Network, x: Tensor) -> tuple[Output, dict[str, Tensor]]:
     """Run ``network`` in evaluation mode from a cleared state; return its output and each neuron's spikes.
 
-    Spikes are stacked over calls: a neuron that is called once for all steps keeps the layout that it emits.
-    Layers come in the order in which they first fire.
+    Spikes are stacked over calls: a neuron that is called once for all steps keeps the layout that it emits, and one that
+    emits several shapes none. Layers come in the order in which they first fire.
     """
     calls: dict[str, list[Tensor]] = {}
     with ExitStack() as stack, torch.no_grad():
@@ -106,7 +106,15 @@ def spike_trains(network: Network, x: Tensor) -> tuple[Output, dict[str, Tensor]
         network.reset()
         output = network.forward(x)
         network.reset()
-    return output, {path: seen[0] if len(seen) == 1 else torch.stack(seen) for path, seen in calls.items()}
+    return output, {path: _stacked(seen) for path, seen in calls.items()}
+
+
+def _stacked(seen: Sequence[Tensor]) -> Tensor:
+    if len(seen) == 1:
+        return seen[0]
+    if len({spikes.shape for spikes in seen}) == 1:
+        return torch.stack(list(seen))
+    return torch.cat([spikes.flatten() for spikes in seen])
 
 
 def prove(before: Network, after: Network, edit: Edit, probe: Tensor) -> Proof:

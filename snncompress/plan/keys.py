@@ -28,6 +28,8 @@ _COMPUTING = (
     "run",
     "measure",
     "strategy.py",
+    "anatomy.py",
+    "counts.py",
     "neurons.py",
     "training.py",
     "selectors.py",
@@ -121,10 +123,12 @@ def versions(host: Host) -> dict[str, str]:
 
 
 def _versions_behind(reference: Mapping[str, Any], host: Host) -> dict[str, str]:
-    """Return the versions of the plugins that build an architecture or parts of it, whatever stands for it, and that run it."""
+    """Return the versions of the plugins that build an architecture or parts of it, whatever stands for it, know its parts, and run it."""
     builder = host.catalogue["architectures"].get(str(reference.get("use")))
     places = [builder.__module__] if builder else []
-    places += [place for kind in ("backends", "modules", "neurons") for place in host.catalogue[kind].values()]
+    places += [
+        place for kind in ("backends", "modules", "neurons", "anatomies") for place in host.catalogue[kind].values()
+    ]
     packages = {place.partition(":")[0].partition(".")[0] for place in places}
     return {package: _package_version(package) for package in packages - {OWN_DISTRIBUTION}}
 

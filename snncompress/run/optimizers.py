@@ -38,7 +38,10 @@ def make_optimizer(network: Network, training: Training) -> torch.optim.Optimize
 
 def parameter_groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
     """Return the declared groups, then synaptic weights with decay, then everything else without."""
-    declared = network.parameter_groups()
+    declared = [
+        {**group, "params": [value for value in group["params"] if value.requires_grad]}
+        for group in network.parameter_groups()
+    ]
     taken = {id(value) for group in declared for value in group["params"]}
     decayed_names = set(network.inventory.weights(("synapse",)))
     free = [

@@ -39,7 +39,11 @@ def _noted(record: Record) -> Iterator[Row]:
 
 def _is_row(row: Row) -> bool:
     """Tell whether an entry is one of the training loop's; a plugin may note anything under that name."""
-    return set(row) >= _NAMES and all(isinstance(row[name], Mapping) for name in ("before", "after"))
+    return set(row) >= _NAMES and all(_is_spread(row[name]) for name in ("before", "after"))
+
+
+def _is_spread(values: Any) -> bool:
+    return isinstance(values, Mapping) and all(isinstance(values.get(name), int | float) for name in _SPREAD)
 
 
 def _ranges(rows: list[Row]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import snntorch
 import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
@@ -179,6 +180,13 @@ def test_pruning_and_lotteries_go_on_as_ever(spikformer, make, new_run):
     assert ticket.masks
 
 
+def test_a_snapshot_from_before_an_exchange_stays_whole(convnet, make, new_run):
+    """A leak by channel has the name of the one for the whole layer: rewinding must find its start, not leave it trained."""
+    new = make("neurons.substitute", to="plif").apply(convnet, new_run(convnet))
+    assert new.snapshots["init"].keys() == new.tensors.keys()
+    assert torch.equal(new.snapshots["init"]["neuron1.beta"], new.tensors["neuron1.beta"])
+
+
 @pytest.mark.parametrize("library", ["spikingjelly", "snntorch"])
 @pytest.mark.parametrize("per", ["channel", "layer"])
 def test_channels_are_cut_with_their_thresholds_and_leaks(per, library, host, make, new_run):
@@ -293,6 +301,33 @@ def test_settings_that_a_library_does_not_know_are_refused_there(spikformer, con
     assert step.apply(convnet, new_run(convnet)).tensors["neuron1.beta"].shape == (6, 1, 1)
     with pytest.raises(EditError, match="a neuron 'plif' has no value per channel in spikingjelly"):
         step.apply(spikformer, new_run(spikformer))
+
+
+class OneNeuron(nn.Module):
+    """A user's network whose layers share one neuron, which keeps no state for itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(64, 12), nn.Linear(12, 10)
+        self.lif = snntorch.Leaky(beta=0.9)
+
+    def forward(self, x_TBCHW):
+        spikes, mem1, mem2 = [], torch.zeros(0).to(x_TBCHW), torch.zeros(0).to(x_TBCHW)
+        for x_BCHW in x_TBCHW:
+            spike, mem1 = self.lif(self.fc1(x_BCHW.flatten(1)), mem1)
+            spike, mem2 = self.lif(self.fc2(spike), mem2)
+            spikes.append(spike)
+        return torch.stack(spikes)
+
+
+def test_a_neuron_that_takes_several_shapes_has_values_for_the_layer_alone(host, make, new_run):
+    torch.manual_seed(0)
+    network = declare(OneNeuron(), Time("inside", 6), host=host).with_probe(4 * torch.rand(6, 16, 1, 8, 8))
+    told = r"'lif' is called with samples of shape \[12\] and \[10\]: it has no value per channel; take `per: layer`"
+    with pytest.raises(EditError, match=told):
+        make("neurons.substitute", to="slif").apply(network, new_run(network))
+    new = make("neurons.substitute", to="slif", per="layer").apply(network, new_run(network))
+    assert new.proofs[0].num_spikes > 50
 
 
 def test_a_network_without_a_batch_is_refused(spikformer, make, new_run):

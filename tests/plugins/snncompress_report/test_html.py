@@ -182,6 +182,13 @@ def test_what_training_did_to_neurons_is_shown(change, record):
     assert told in " ".join(Text().render(changed).split())
 
 
+def test_what_a_plugin_notes_under_the_name_of_neurons_is_left_alone(change, record):
+    rows = [{"layer": "stem.lif", "value": "threshold", "before": {}, "after": {"min": "low"}}]
+    training = {"finetune": {"epochs": [], "seconds": 1.0, "neurons": rows}}
+    changed = change(steps=(record.steps[0].model_copy(update={"notes": {"training": training}}),))
+    assert "Trained neurons" not in Html().render(changed)
+
+
 def test_provenance_names_versions_keys_the_seed_and_the_command(page):
     text = page.section("provenance").text
     for told in (

@@ -234,6 +234,10 @@ def test_the_library_resets_what_adapted_too(init_hidden):
 def test_neurons_that_say_too_little_are_not_described():
     assert BACKEND.describe(snntorch.Lapicque(beta=0.9)) == "no description is known of Lapicque"
     assert BACKEND.describe(leaky(graded_spikes_factor=2.0)) == "its spikes are graded (graded_spikes_factor)"
+    assert BACKEND.describe(leaky(learn_graded_spikes_factor=True)) == "its spikes are graded (graded_spikes_factor)"
+    replaced = leaky()
+    replaced.fire = replaced.mem_reset
+    assert BACKEND.describe(replaced) == "its method 'fire' was replaced"
     assert BACKEND.describe(leaky(torch.rand(C, L))) == "its values differ from place to place"
     assert BACKEND.describe(leaky(torch.tensor([0.5, 1.0]))) == "some of its channels leak and others do not"
     assert BACKEND.describe(leaky(threshold=-0.2)) == "its threshold is negative, so it is reset before it fires"

@@ -255,6 +255,17 @@ def test_neurons_of_other_classes_are_not_described():
     assert BACKEND.describe(new) == "its values differ from place to place"
 
 
+def test_a_neuron_that_was_changed_by_hand_is_not_described():
+    """No number of the description says so, and with `approximate` no proof would find it."""
+    later, moved, other = neuron.IFNode(), neuron.LIFNode(), neuron.LIFNode()
+    later.set_reset_value("v", 0.5)
+    moved.v_threshold = torch.full((C, 1), 0.5)
+    other.single_step_forward = moved.single_step_forward
+    assert BACKEND.describe(later) == "its membrane does not start where it rests (set_reset_value)"
+    assert BACKEND.describe(moved) == "its threshold is not a plain number"
+    assert BACKEND.describe(other) == "its method 'single_step_forward' was replaced"
+
+
 def test_the_library_resets_and_copies_them():
     chain = nn.Sequential(same_as(neuron.LIFNode(2.0, step_mode="m")))
     first = chain(X.float())

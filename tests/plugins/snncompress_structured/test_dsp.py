@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from live_networks import CHAINS, probed
+from live_networks import BLOCKS, CHAINS, probed
 from own_networks import JellyNet
 from pydantic import ValidationError
 
@@ -63,6 +63,29 @@ def test_globally_the_same_number_goes_and_none_below_the_floor(spikformer16, ma
     assert left["blocks.0.attn value"] + left["blocks.1.attn value"] == 32
     assert min(left["blocks.0.attn value"], left["blocks.1.attn value"]) >= 2 * least
     assert left["blocks.0.attn query and key"] == 32
+
+
+@pytest.mark.parametrize(
+    ("name", "per"),
+    [
+        ("spikformer", "neuron"),
+        ("spike-driven transformer", "neuron"),
+        ("maxformer", "channel"),
+        ("maxformer", "neuron"),
+    ],
+)
+@pytest.mark.parametrize("library", ["spikingjelly", "snntorch"])
+def test_trained_thresholds_and_leaks_are_cut_behind_attention_too(name, per, library, host, make, new_run16):
+    network = probed(BLOCKS[name], host)
+    new = make("neurons.substitute", to="slif", per=per, library=library).apply(network, new_run16(network))
+    generator = torch.Generator().manual_seed(3)
+    offsets = {key: value for key, value in new.tensors.items() if key.endswith("_offset")}
+    drawn = {key: torch.randn(value.shape, generator=generator) / 20 for key, value in offsets.items()}
+    new = new.with_weights({key: value.to(offsets[key]) for key, value in drawn.items()})
+    smaller = make("prune.dsp", fraction=0.5).apply(new, new_run16(new))
+    key = next(key for key in offsets if key.endswith("attn_lif.leak_offset"))
+    assert smaller.tensors[key].numel() == offsets[key].numel() // 2
+    assert smaller.proofs[-1].num_spikes > 1000
 
 
 def test_globally_the_weaker_block_gives_more(spikformer16, make, new_run16):

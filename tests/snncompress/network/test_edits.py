@@ -4,7 +4,7 @@ import pytest
 import torch
 from spikingjelly.activation_based import neuron
 
-from snncompress import EditError, ProofError, Replace, Slice, Timesteps
+from snncompress import EditError, ProofError, Replace, Slice, Time, Timesteps, declare
 from snncompress.network import Cut, Size, Spikes, edit_from_json
 
 
@@ -113,6 +113,17 @@ def test_a_cut_that_does_not_fit_is_one_clear_error(chain, x, cut, message):
         chain.edited([Slice((cut,))], probe=x)
 
 
+def test_joined_axes_lose_other_channels_in_each_head():
+    """Heads 0 and 1 of three channels keep channels 0, 2 and 1, 2: positions 0, 2, 4, 5 of six."""
+    module = torch.nn.Module()
+    module.register_buffer("offset", torch.arange(12.0).reshape(2, 3, 2))
+    edit = Slice((Cut("offset", 0, (0, 2, 4, 5), joined=2),))
+    edit.perform(module, Time("multi_step", 2), None)
+    assert module.offset.tolist() == [[[0, 1], [4, 5]], [[8, 9], [10, 11]]]
+    with pytest.raises(EditError, match="below 6"):
+        Slice((Cut("offset", 0, (0, 6), joined=2),)).cut("offset", torch.zeros(2, 3, 2))
+
+
 def test_a_size_that_is_not_there_is_an_error(chain, x):
     with pytest.raises(EditError, match="no size 'num_widgets'"):
         chain.edited([Slice((), (Size("0", "num_widgets", 1),))], probe=x)
@@ -151,6 +162,20 @@ def test_an_exact_replacement_is_proved(chain, builders, x):
     assert network.proofs[0].num_layers == 2
 
 
+def shared_neuron():
+    node = neuron.LIFNode(tau=2.0, step_mode="m")
+    return torch.nn.Sequential(torch.nn.Linear(6, 6), node, torch.nn.Linear(6, 6), node)
+
+
+def test_a_module_that_stands_in_two_places_is_replaced_in_both(host, builders, x):
+    torch.manual_seed(0)
+    network = declare(shared_neuron(), Time("multi_step", 3), build=shared_neuron, host=host)
+    changed = network.edited([Replace("1", "test.same", {"tau": 2.0}, exact=True)], probe=x)
+    assert changed.module[1] is changed.module[3]
+    assert changed.module[1] is not network.module[1]
+    assert changed.proofs[0].num_spikes > 0
+
+
 def test_a_replacement_that_is_not_exact_is_found_out_with_the_first_differing_layer(chain, builders, x):
     with pytest.raises(ProofError, match="first differing layer is '1'"):
         chain.edited([Replace("1", "test.same", {"tau": 3.0}, exact=True)], probe=x)
@@ -183,6 +208,13 @@ def test_fixed_timesteps_are_refused(host):
     time = Time("inside", 6, settable=False, input="static", records=("output", "membranes"))
     with pytest.raises(EditError, match="fixed at 6"):
         declare(LoopNet(), time, host=host).edited([Timesteps(7)])
+
+
+def test_an_edit_of_an_older_artifact_is_read():
+    data = json.loads(json.dumps(cut_hidden((0, 2)).to_json()))
+    for cut in data["cuts"]:
+        del cut["joined"]
+    assert edit_from_json(data) == cut_hidden((0, 2))
 
 
 def test_every_edit_survives_json():

@@ -1,5 +1,6 @@
 import importlib
 import json
+import shutil
 from hashlib import sha256
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from own_networks import JellyNet
 
 from snncompress import Host, Time, declare, save
+from snncompress.plan import keys
 from snncompress.plan.keys import canonical, content_hash, key_of, metric_key
 
 JELLY = {"use": "python", "function": "own_networks:JellyNet"}
@@ -249,6 +251,23 @@ def test_the_source_behind_an_artifact_is_part_of_every_key(keys_of, tiny, host,
 def test_plugins_that_run_networks_are_part_of_every_key(plan_of, tiny):
     known = json.loads(plan_of(tiny({"model": "snntorch.convnet"})).root_parts["versions"])
     assert {"snncompress_snntorch", "snncompress_spikingjelly"} <= set(known)
+
+
+def test_a_plugin_that_knows_the_parts_of_networks_is_part_of_every_key(plan_of, tiny, host, monkeypatch):
+    monkeypatch.setitem(host.catalogue["anatomies"], "torch", "own_networks:Anatomy")
+    assert "own_networks" in json.loads(plan_of(tiny()).root_parts["versions"])
+
+
+@pytest.mark.parametrize("file", ["anatomy.py", "counts.py", "network/cutting.py"])
+def test_every_source_that_computes_is_hashed(file, tmp_path, monkeypatch):
+    copied = tmp_path / "snncompress"
+    shutil.copytree(keys._folder_of("snncompress"), copied)
+    monkeypatch.setattr(keys, "_folder_of", lambda _: copied)
+    monkeypatch.setattr(keys, "_is_edited", lambda _: True)
+    before = keys._core_version.__wrapped__()
+    with (copied / file).open("a", encoding="utf-8") as source:
+        source.write("# changed")
+    assert keys._core_version.__wrapped__() != before
 
 
 ENERGY_MODEL = """

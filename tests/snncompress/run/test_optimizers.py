@@ -63,6 +63,15 @@ def test_frozen_parameters_are_left_out_and_empty_groups_too(host):
     assert only["params"] == [module[1].weight]
 
 
+def test_frozen_parameters_of_declared_groups_are_left_out_too(host):
+    network = in_hand(nn.Sequential(Gate(4, 4), nn.Linear(4, 2)), host)
+    network.module[0].weight.requires_grad_(False)
+    assert [names_of(network, group) for group in parameter_groups(network, 0.05)] == [
+        ["1.weight"],
+        ["0.bias", "1.bias"],
+    ]
+
+
 def test_the_optimiser_keeps_the_settings_of_each_group(host):
     network = in_hand(nn.Sequential(Gate(4, 4), nn.Linear(4, 2)), host)
     optimizer = make_optimizer(network, Training(epochs=1, lr=0.01, weight_decay=0.05))
