@@ -12,12 +12,19 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-_BY_CHANNEL = (
-    *(getattr(nn, f"{kind}Pool{dims}d") for kind in ("Max", "Avg", "AdaptiveMax", "AdaptiveAvg") for dims in (1, 2)),
-    *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.ReLU, nn.GELU, nn.Flatten),
-)
+_POOLS = {
+    kind: dims
+    for dims, kinds in (
+        (1, (nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveMaxPool1d, nn.AdaptiveAvgPool1d)),
+        (2, (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d)),
+    )
+    for kind in kinds
+}
+"""Over how many of the last axes a module pools."""
+
+_BY_CHANNEL = (*_POOLS, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.ReLU, nn.GELU, nn.Flatten)
 """Modules that work on each channel by itself, so that a silent channel stays silent."""
 
 _RESHAPING = frozenset(
@@ -27,6 +34,9 @@ _RESHAPING = frozenset(
     )
 )
 """Operations that move whole values and mix none; whether channels stay together is read off the shapes."""
+
+_ALONG_AN_AXIS = frozenset(("select", "unbind", "stack"))
+"""Those of them that take an axis away or add one, behind which another of the same size could pass for the channels."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +62,29 @@ class Flow:
         into: the layers that read a layer's channels, each with the tag with which they arrived.
         stops: layers whose channels went somewhere else too: into a sum, out of the network, into an unknown module.
         outputs: for each norm or neuron on the way, the tail of its output.
+        given: for each layer, norm and neuron, whose channels it was given; None for anything else.
     """
 
     into: dict[str, dict[str, Tag]] = field(default_factory=dict)
     stops: set[str] = field(default_factory=set)
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    given: dict[str, set[str | None]] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[tuple[str, str, Tag]]:
+        """Yield each layer whose channels one other layer alone reads, that layer, and the tag with which they arrive.
+
+        What stands in between, and the layer that reads, may be given nothing else; nothing else may be given the channels.
+        """
+        for layer, readers in self.into.items():
+            if layer not in self.stops and len(readers) == 1:
+                ((reader, tag),) = readers.items()
+                between = {path for path, given in self.given.items() if layer in given}
+                if (
+                    reader != layer
+                    and between == {*tag.via, reader}
+                    and all(len(self.given[one]) == 1 for one in between)
+                ):
+                    yield layer, reader, tag
 
 
 def flow_of(root: nn.Module, neurons: dict[nn.Module, str], run: Any) -> Flow:
@@ -65,11 +93,11 @@ def flow_of(root: nn.Module, neurons: dict[nn.Module, str], run: Any) -> Flow:
     paths = {module: path for path, module in root.named_modules()}
     with ExitStack() as stack:
         for module, path in paths.items():
-            if watcher.knows(module) or not any(True for _ in module.children()):
-                before = module.register_forward_pre_hook(watcher.entering)
-                after = module.register_forward_hook(watcher.leaving(path))
-                stack.callback(before.remove)
-                stack.callback(after.remove)
+            if watcher.knows(module):
+                stack.callback(module.register_forward_pre_hook(watcher.entering).remove)
+                stack.callback(module.register_forward_hook(watcher.leaving(path), with_kwargs=True).remove)
+            elif not any(True for _ in module.children()):
+                stack.callback(module.register_forward_pre_hook(watcher.reading, with_kwargs=True).remove)
         stack.enter_context(watcher)
         output = run()
     for value in _tensors(output):
@@ -90,21 +118,28 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
 
     def knows(self, module: nn.Module) -> bool:
         """Tell whether a module is watched as a whole, whatever it holds."""
-        return module in self.neurons or isinstance(module, (*LAYERS, *NORMS, *_BY_CHANNEL))
+        return module in self.neurons or isinstance(module, (*_LAYERS, *NORMS, *_BY_CHANNEL))
 
     def entering(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         del module, inputs
         self._depth += 1
 
     def leaving(self, path: str) -> Any:
-        """Return a hook that tags what a module returns."""
+        """Return a hook that tags what a known module returns."""
 
-        def leave(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        def leave(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
             self._depth -= 1
             if not self._depth:
-                self._passed(path, module, inputs, output)
+                self._passed(path, module, list(_tensors((inputs, named))), output)
 
         return leave
+
+    def reading(self, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """Say that an unknown module reads channels; what it does inside is watched like all else."""
+        del module
+        if not self._depth:
+            for value in _tensors((inputs, named)):
+                self.stop(value)
 
     def stop(self, value: Tensor) -> None:
         """Say that the channels of a tensor are read by something that is no layer."""
@@ -115,13 +150,15 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
         self._tags[id(value)] = tag
         self._alive.append(value)
 
-    def _passed(self, path: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        given = [value for value in _tensors(inputs) if id(value) in self._tags]
+    def _passed(self, path: str, module: nn.Module, inputs: list[Tensor], output: Any) -> None:
+        given = [value for value in inputs if id(value) in self._tags]
+        if not isinstance(module, _BY_CHANNEL):
+            self.flow.given.setdefault(path, set()).update({self._tags[id(value)].layer for value in given} or {None})
         first = output[0] if isinstance(output, tuple | list) and module in self.neurons else output
-        if isinstance(module, LAYERS):
+        if isinstance(module, _LAYERS):
             self._read(path, module, given)
             self._keep(output, Tag(path, tuple(output.shape[-_num_dims(module) :])))
-        elif self.knows(module) and len(given) == 1:
+        elif len(given) == 1:
             for value in _tensors(output):
                 self._through(path, module, self._tags[id(given[0])], value, first)
         else:
@@ -143,7 +180,12 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
         changes = module in self.neurons or isinstance(module, NORMS)
         is_flat = isinstance(module, nn.Flatten)
         tail = _reshaped(tag.tail, value) if is_flat else tuple(value.shape[-len(tag.tail) :])
-        if tail is None or (tail[0] != tag.tail[0] and not is_flat) or (changes and value is not first):
+        if (
+            tail is None
+            or (tail[0] != tag.tail[0] and not is_flat)
+            or (changes and value is not first)
+            or not _takes_channels(module, value, tail)
+        ):
             self.flow.stops.add(tag.layer)
             return
         if changes:
@@ -161,7 +203,7 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
         if not tags:
             return output
         name = func.overloadpacket.__name__
-        if name in _RESHAPING and len({(tag.layer, tag.tail, tag.via) for tag in tags}) == 1:
+        if name in _RESHAPING and len(tags) == 1 and _leaves_tail(name, args, next(iter(tags)).tail, len(given)):
             (tag,) = tags
             for value in _tensors(output):
                 tail = _reshaped(tag.tail, value)
@@ -172,6 +214,24 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
             return output
         self.flow.stops |= {tag.layer for tag in tags}
         return output
+
+
+def _takes_channels(module: nn.Module, value: Tensor, tail: tuple[int, ...]) -> bool:
+    """Tell whether a norm's channels, or the one in front of what a module pools over, are those in front of the tail."""
+    if isinstance(module, NORMS):
+        num_before = 2 if getattr(module, "step_mode", "s") == "m" else 1
+        return value.dim() - len(tail) == num_before
+    return all(dims == len(tail) - 1 for kind, dims in _POOLS.items() if isinstance(module, kind))
+
+
+def _leaves_tail(name: str, args: tuple[Any, ...], tail: tuple[int, ...], num_tagged: int) -> bool:
+    """Tell whether an operation along an axis keeps off the tail, and joins nothing that has none."""
+    if name not in _ALONG_AN_AXIS:
+        return True
+    tensors = [args[0]] if isinstance(args[0], Tensor) else list(args[0])
+    num_axes = tensors[0].dim() + (name == "stack")
+    axis = (args[1] if len(args) > 1 else 0) % num_axes
+    return num_tagged == len(tensors) and axis < num_axes - len(tail)
 
 
 def _reshaped(tail: tuple[int, ...], value: Tensor) -> tuple[int, ...] | None:
