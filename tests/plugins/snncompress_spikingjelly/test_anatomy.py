@@ -158,3 +158,53 @@ def test_a_cut_network_is_built_again_from_its_artifact(networks, name, tmp_path
     expected, found = (spike_trains(one, network.probe)[0].logits for one in (smaller, again))
     assert torch.equal(expected, found)
     assert [str(block) for block in again.blocks(network.probe)] == [str(block) for block in smaller.blocks()]
+
+
+def halves(network):
+    return {
+        one.name: kept(one, 0.5)
+        for block in network.blocks()
+        if block.path and not block.refused
+        for one in block.dimensions
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in BLOCKS if name != "maxformer for large images"])
+def test_layers_in_two_factors_are_cut_at_their_outer_ends(networks, make, new_run, name):
+    network = networks(name)
+    factored = make("lowrank.svd", rank=3).apply(network, new_run(network))
+    smaller = factored.cut(factored.blocks(), halves(network))
+    assert smaller.proofs[-1].num_spikes > 1000
+    assert [one.size for block in smaller.blocks() if block.path for one in block.dimensions] == [
+        len(left) for left in halves(network).values()
+    ]
+
+
+def test_a_layer_that_is_something_else_is_no_part_of_a_block(networks):
+    network = networks("spikformer").copy()
+    network.module.blocks[0].mlp.fc1[0] = torch.nn.ConvTranspose1d(32, 128, 1).double()
+    assert [block.path for block in network.blocks() if block.path] == [
+        "blocks.0.attn",
+        "blocks.1.attn",
+        "blocks.1.mlp",
+    ]
+
+
+@pytest.mark.parametrize("name", ["spikformer", "maxformer"])
+def test_values_that_neurons_hold_for_each_channel_are_cut_along(networks, make, new_run, name):
+    network = networks(name)
+    learning = make("neurons.substitute", to="slif").apply(network, new_run(network))
+    smaller = learning.cut(learning.blocks(), halves(network))
+    assert smaller.proofs[-1].num_spikes > 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "refusing"),
+    [("spikformer", 2), ("qkformer over channels", 3), ("spike-driven transformer", 2), ("maxformer", 0)],
+)
+def test_heads_that_would_lose_values_of_different_channels_refuse(networks, make, new_run, name, refusing):
+    """Behind products a neuron has its heads on an axis of their own: what it holds for each input is no rectangle any more."""
+    network = networks(name)
+    each = make("neurons.substitute", to="slif", per="neuron").apply(network, new_run(network))
+    assert sum("holds a value for each of its inputs" in block.refused for block in each.blocks()) == refusing
+    assert each.cut(each.blocks(), halves(each)).proofs[-1].num_spikes > 10_000
