@@ -46,7 +46,9 @@ def _require_known(blocks: Sequence[Block], keep: Kept) -> None:
     sizes = {one.name: one.size for block in blocks for one in block.dimensions}
     for name, kept in keep.items():
         if name not in sizes:
-            raise EditError(f"the blocks have no dimension {name!r}{did_you_mean(name, sizes)}")
+            raise EditError(f"the blocks have no dimension {name!r}; {did_you_mean(name, sizes)}")
+        if len(set(kept)) < len(kept):
+            raise EditError(f"indices to keep of {name!r} must be distinct")
         if outside := sorted(index for index in kept if not 0 <= index < sizes[name]):
             raise EditError(f"{name!r} has indices below {sizes[name]}; {outside[0]} is none of them")
 

@@ -339,3 +339,18 @@ def test_no_index_left_is_refused(host):
     network = live(Net(), host)
     with pytest.raises(EditError, match="at least one"):
         network.cut(network.blocks(), {"conv1 to conv2": []})
+
+
+@pytest.mark.parametrize(
+    ("keep", "fault"),
+    [
+        ({"conv1 to conv3": [0]}, r"no dimension 'conv1 to conv3'; did you mean 'conv1 to conv2'\?"),
+        ({"conv1 to conv2": [0, 6]}, r"'conv1 to conv2' has indices below 6; 6 is none of them"),
+        ({"conv1 to conv2": [-1, 2]}, r"'conv1 to conv2' has indices below 6; -1 is none of them"),
+        ({"conv1 to conv2": [0, 0, 1]}, r"indices to keep of 'conv1 to conv2' must be distinct"),
+    ],
+)
+def test_what_there_is_not_cannot_be_kept(host, keep, fault):
+    network = live(Net(), host)
+    with pytest.raises(EditError, match=fault):
+        network.cut(network.blocks(), keep)
