@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from snncompress import Facts, Fraction, Inventory, Names, Problem, Run, Strategy, Training
-from snncompress_prune.selection import block_terms, density, next_masks
+from snncompress_prune.selection import density, next_masks
 
 if TYPE_CHECKING:
     from snncompress import Network
@@ -63,4 +63,4 @@ class MagnitudePruning(Strategy):
         return run.train(pruned, self.finetune, label="finetune")
 
     def _terms(self, inventory: Inventory) -> tuple[str, ...]:
-        return block_terms(inventory) if self.select is None else self.select
+        return inventory.inner_terms() if self.select is None else self.select

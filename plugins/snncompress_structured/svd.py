@@ -118,10 +118,7 @@ class LowRankFactors(Strategy):
         }
 
     def _terms(self, inventory: Inventory) -> tuple[str, ...]:
-        if self.select is not None:
-            return self.select
-        named = {role for part in inventory.parts for role in part.roles}
-        return ("synapse", *(f"!{role}" for role in ("stem", "head") if role in named))
+        return inventory.inner_terms() if self.select is None else self.select
 
     def _ranks(self, matrices: Sequence[Matrix], spectra: Sequence[Sequence[float]]) -> list[int]:
         if self.rank is not None:

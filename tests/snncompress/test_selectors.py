@@ -86,3 +86,19 @@ def test_weights_are_the_matrices_of_picked_synapses():
     inventory = Inventory(PARTS, tensors)
     assert inventory.weights(("stem", "head", "neuron")) == ("stem.0.weight", "head.weight")
     assert inventory.num_parameters() == 36 + 4 + 4 + 8 + 4
+
+
+def test_inner_synapses_are_all_but_stem_and_head():
+    inventory = Inventory(PARTS, ())
+    assert inventory.inner_terms() == ("synapse", "!stem", "!head")
+    assert inventory.select(inventory.inner_terms()) == {
+        "blocks.0.attn.qk",
+        "blocks.0.attn.v",
+        "blocks.10.mlp",
+    }
+
+
+@pytest.mark.parametrize("left", ["stem", "head"])
+def test_only_roles_that_the_network_names_are_left_out(left):
+    inventory = Inventory(tuple(part for part in PARTS if not part.roles & ({"stem", "head"} - {left})), ())
+    assert inventory.inner_terms() == ("synapse", f"!{left}")
