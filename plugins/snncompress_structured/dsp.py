@@ -68,9 +68,7 @@ class DimensionPruning(Strategy):
 
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a network that has nothing to cut, blocks that refuse, and fractions that contradict each other."""
-        yield from facts.check_state(
-            "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
-        )
+        yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
         elif self.rounds > 1:

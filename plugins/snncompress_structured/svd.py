@@ -75,9 +75,7 @@ class LowRankFactors(Strategy):
             yield Problem(("select",), f"selector {list(terms)!r} {_NONE}", f"one is {_WHICH}")
         elif not any(step.compresses for step in facts.earlier):  # behind one the layers may have other sizes
             yield from self._check_sizes(matrices)
-        yield from facts.check_state(
-            "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
-        )
+        yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
 
