@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -47,11 +47,13 @@ class Tag:
         layer: path of the layer.
         tail: the last sizes, channels first: (C,), (C, H, W), or (C * H * W,) where places were flattened behind channels.
         via: the norms and neurons that it went through.
+        state_of: path of the neuron whose state it is, where a neuron returns that too; only that one may take it.
     """
 
     layer: str
     tail: tuple[int, ...]
     via: tuple[str, ...] = ()
+    state_of: str = ""
 
 
 @dataclass
@@ -63,12 +65,14 @@ class Flow:
         stops: layers whose channels went somewhere else too: into a sum, out of the network, into an unknown module.
         outputs: for each norm or neuron on the way, the tail of its output.
         given: for each layer, norm and neuron, whose channels it was given; None for anything else.
+        borrowed: modules whose tensors the network takes itself, for a product of its own or another.
     """
 
     into: dict[str, dict[str, Tag]] = field(default_factory=dict)
     stops: set[str] = field(default_factory=set)
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     given: dict[str, set[str | None]] = field(default_factory=dict)
+    borrowed: set[str] = field(default_factory=set)
 
     def rows(self) -> Iterator[tuple[str, str, Tag]]:
         """Yield each layer whose channels one other layer alone reads, that layer, and the tag with which they arrive.
@@ -83,13 +87,15 @@ class Flow:
                     reader != layer
                     and between == {*tag.via, reader}
                     and all(len(self.given[one]) == 1 for one in between)
+                    and not self.borrowed & {layer, *between}
                 ):
                     yield layer, reader, tag
 
 
 def flow_of(root: nn.Module, neurons: dict[nn.Module, str], run: Any) -> Flow:
     """Return what ``run()`` shows of ``root``; ``neurons`` are modules that fire, by path."""
-    watcher = _Watcher(neurons)
+    tensors = (*root.named_parameters(), *root.named_buffers())
+    watcher = _Watcher(neurons, {id(value): name.rpartition(".")[0] for name, value in tensors})
     paths = {module: path for path, module in root.named_modules()}
     with ExitStack() as stack:
         for module, path in paths.items():
@@ -108,8 +114,9 @@ def flow_of(root: nn.Module, neurons: dict[nn.Module, str], run: Any) -> Flow:
 class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves it untyped
     """Keeps the tags of tensors; operations inside of a known module are its own affair."""
 
-    def __init__(self, neurons: dict[nn.Module, str]) -> None:
+    def __init__(self, neurons: dict[nn.Module, str], owners: dict[int, str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # see above
+        self.owners = owners
         self.neurons = neurons
         self.flow = Flow()
         self._tags: dict[int, Tag] = {}
@@ -151,9 +158,11 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
         self._alive.append(value)
 
     def _passed(self, path: str, module: nn.Module, inputs: list[Tensor], output: Any) -> None:
-        given = [value for value in inputs if id(value) in self._tags]
+        tags = {id(value): self._tags.get(id(value)) for value in inputs if value.numel()}
         if not isinstance(module, _BY_CHANNEL):
-            self.flow.given.setdefault(path, set()).update({self._tags[id(value)].layer for value in given} or {None})
+            self.flow.given.setdefault(path, set()).update(tag.layer if tag else None for tag in tags.values())
+        self.flow.stops |= {tag.layer for tag in tags.values() if tag and tag.state_of not in ("", path)}
+        given = [value for value in inputs if (tag := tags.get(id(value))) and not tag.state_of]
         first = output[0] if isinstance(output, tuple | list) and module in self.neurons else output
         if isinstance(module, _LAYERS):
             self._read(path, module, given)
@@ -180,13 +189,11 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
         changes = module in self.neurons or isinstance(module, NORMS)
         is_flat = isinstance(module, nn.Flatten)
         tail = _reshaped(tag.tail, value) if is_flat else tuple(value.shape[-len(tag.tail) :])
-        if (
-            tail is None
-            or (tail[0] != tag.tail[0] and not is_flat)
-            or (changes and value is not first)
-            or not _takes_channels(module, value, tail)
-        ):
+        if tail is None or (tail[0] != tag.tail[0] and not is_flat) or not _takes_channels(module, value, tail):
             self.flow.stops.add(tag.layer)
+            return
+        if changes and value is not first:
+            self._keep(value, Tag(tag.layer, tail, state_of=path))
             return
         if changes:
             self.flow.outputs[path] = tail
@@ -198,6 +205,7 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
         output = func(*args, **(kwargs or {}))
         if self._depth:
             return output
+        self.flow.borrowed |= {self.owners[id(value)] for value in _tensors((args, kwargs)) if id(value) in self.owners}
         given = [value for value in _tensors((args, kwargs)) if id(value) in self._tags]
         tags = {self._tags[id(value)] for value in given}
         if not tags:
@@ -210,7 +218,7 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
                 if tail is None:
                     self.flow.stops.add(tag.layer)
                 else:
-                    self._keep(value, Tag(tag.layer, tail, tag.via))
+                    self._keep(value, replace(tag, tail=tail))
             return output
         self.flow.stops |= {tag.layer for tag in tags}
         return output

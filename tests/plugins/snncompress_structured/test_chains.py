@@ -187,6 +187,13 @@ class AsManySamples(Net):
         return torch.stack([seen] * 6, 1)
 
 
+class Borrowed(Third):
+    """The network takes the first convolution's weight for a product of its own."""
+
+    def beside(self, x, first):
+        return nn.functional.conv2d(x.flatten(0, 1), self.conv1.weight, padding=1).unflatten(0, x.shape[:2])
+
+
 def live(module, host, **arguments):
     network = declare(module, Time("multi_step", T), arguments=arguments, host=host)
     x = torch.rand(T, 6, 2, 6, 6, generator=torch.Generator().manual_seed(1))
@@ -223,6 +230,7 @@ def in_hand(module, time, host):
         (Unread, []),
         (Tied, []),
         (Held, []),
+        (Borrowed, []),
         (Parametrised, ["conv2 to fc"]),
         (Standardised, []),
         (Grouped, []),
@@ -322,6 +330,44 @@ def test_recurrent_weights_join_channels(host):
     module = nn.Sequential(nn.Linear(16, 8), recurrent, nn.Linear(8, 3))
     network = in_hand(module, Time("per_step", T), host).with_probe(torch.rand(T, 4, 16))
     assert found(network) == []
+
+
+class Loop(nn.Module):
+    """Layers whose neurons' membranes the network keeps."""
+
+    def __init__(self, *, begin=(0,), read=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.begin, self.read = torch.zeros(begin), read
+        self.fc1, self.fc2, self.fc3 = nn.Linear(16, 12), nn.Linear(12, 8), nn.Linear(8, 3)
+        self.lif1, self.lif2, self.lif3 = (snntorch.Leaky(beta=0.8, threshold=0.1) for _ in range(3))
+
+    def forward(self, x):
+        mem1, mem2, mem3 = self.begin.to(x), torch.zeros(0).to(x), torch.zeros(0).to(x)
+        spikes = []
+        for _ in range(T):
+            spike, mem1 = self.lif1(self.fc1(x), mem1)
+            spike, mem2 = self.lif2(self.fc2(spike), mem2)
+            spike, mem3 = self.lif3(self.fc3(mem2 if self.read else spike), mem3)
+            spikes.append(spike)
+        return torch.stack(spikes)
+
+
+@pytest.mark.parametrize(
+    ("module", "chains"),
+    [
+        (Loop(), ["fc1 to fc2", "fc2 to fc3"]),
+        (Loop(begin=(6, 12)), ["fc2 to fc3"]),
+        (Loop(read=True), ["fc1 to fc2"]),
+    ],
+    ids=["empty", "of a fixed size", "read by a layer"],
+)
+def test_membranes_that_the_network_keeps(host, module, chains):
+    network = in_hand(module, Time("inside", T, settable=False, input="static"), host)
+    network = network.with_probe(torch.rand(6, 16, generator=torch.Generator().manual_seed(0)))
+    assert found(network) == chains
+    smaller = network.cut(network.blocks(), {name: [1, 3, 4] for name in chains})
+    assert smaller.proofs[-1].num_spikes > 20
 
 
 def test_nothing_is_left_behind(host):
