@@ -103,7 +103,7 @@ def flow_of(root: nn.Module, neurons: dict[nn.Module, str], run: Any) -> Flow:
                 stack.callback(module.register_forward_pre_hook(watcher.entering).remove)
                 stack.callback(module.register_forward_hook(watcher.leaving(path), with_kwargs=True).remove)
             elif not any(True for _ in module.children()):
-                stack.callback(module.register_forward_pre_hook(watcher.reading, with_kwargs=True).remove)
+                stack.callback(module.register_forward_hook(watcher.reading, with_kwargs=True).remove)
         stack.enter_context(watcher)
         output = run()
     for value in _tensors(output):
@@ -141,12 +141,16 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
 
         return leave
 
-    def reading(self, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        """Say that an unknown module reads channels; what it does inside is watched like all else."""
-        del module
+    def reading(self, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
+        """Say that an unknown module reads channels; what it does inside is watched like all else.
+
+        One without values that hands its input on, as a library's own dropout does in evaluation, reads nothing.
+        """
+        has_values = any(True for _ in (*module.parameters(), *module.buffers()))
         if not self._depth:
             for value in _tensors((inputs, named)):
-                self.stop(value)
+                if has_values or value is not output:
+                    self.stop(value)
 
     def stop(self, value: Tensor) -> None:
         """Say that the channels of a tensor are read by something that is no layer."""

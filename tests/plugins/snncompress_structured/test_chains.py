@@ -187,6 +187,17 @@ class AsManySamples(Net):
         return torch.stack([seen] * 6, 1)
 
 
+class Dropped(Net):
+    """SpikingJelly's dropout, which is no class of torch's, hands its input on in evaluation."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = layer.Dropout(0.5, step_mode="m")
+
+    def join(self, first, second):
+        return self.drop(second)
+
+
 class Borrowed(Third):
     """The network takes the first convolution's weight for a product of its own."""
 
@@ -230,6 +241,7 @@ def in_hand(module, time, host):
         (Unread, []),
         (Tied, []),
         (Held, []),
+        (Dropped, ["conv1 to conv2", "conv2 to fc"]),
         (Borrowed, []),
         (Parametrised, ["conv2 to fc"]),
         (Standardised, []),
