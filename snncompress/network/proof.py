@@ -107,7 +107,8 @@ def spike_trains(network: Network, x: Tensor) -> tuple[Output, dict[str, Tensor]
 def prove(before: Network, after: Network, edit: Edit, probe: Tensor) -> Proof:
     """Compare ``after`` with ``before`` (masked where ``edit`` is a slice) on ``probe``; raise ProofError if they differ.
 
-    Raises ProofError too where a proof would prove nothing: norms that have seen no data, neurons that never fire.
+    Raises ProofError too where a proof would prove nothing: norms that have seen no data, neurons that never fire. A
+    network without neurons is proved by its outputs alone.
     """
     _require_live_norms(before.module)
     reference = before.with_weights(masked_like(before, edit)) if isinstance(edit, Slice) else before
@@ -142,7 +143,7 @@ def _compare_float64(
     torch.set_rng_state(generator_state)
     found, found_spikes = spike_trains(after.in_float64(), probe.double())
     num_spikes = sum(int((value != 0).sum()) for value in found_spikes.values())
-    if not num_spikes:
+    if after.neurons and not num_spikes:
         raise ProofError(
             "no neuron fires on the probe batch, so nothing can be proved; train the network or calibrate its norms first"
         )
@@ -150,7 +151,8 @@ def _compare_float64(
         _require_equal(path, _kept(expected_spikes, kept, path, spikes), spikes)
     difference = float((expected.logits - found.logits).abs().max())
     if not difference <= LOGIT_TOLERANCE:
-        raise ProofError(f"logits differ by {difference:.3g} in float64 although every spike is equal")
+        remark = " although every spike is equal" if found_spikes else ""
+        raise ProofError(f"logits differ by {difference:.3g} in float64{remark}")
     return num_spikes, len(found_spikes), difference
 
 

@@ -282,3 +282,24 @@ def test_a_network_that_does_not_run_without_an_index(make, new_run, host):
     network = Network(module, time, InHand(module, time, {"use": "python"}), host).with_probe(torch.rand(4, 2, 64))
     with pytest.raises(StepError, match="the network does not run without these indices"):
         make("prune.dsp", fraction=0.5).apply(network, new_run(network))
+
+
+@pytest.mark.parametrize("use", ["prune.dsp", "prune.channels"])
+def test_a_network_without_neurons_is_proved_by_its_outputs(make, new_run, host, use):
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(1, 6, 3),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(6 * 36, 12),
+        nn.ReLU(),
+        nn.Linear(12, 10),
+    )
+    x_BCHW = torch.rand(16, 1, 8, 8)
+    module(x_BCHW)
+    time = Time("none", 1, input="static", output="averaged")
+    network = Network(module, time, InHand(module, time, {"use": "python"}), host).with_probe(x_BCHW)
+    smaller = make(use, fraction=0.5).apply(network, new_run(network))
+    assert sum(value.numel() for value in smaller.module.parameters()) == 30 + 6 + 3 * 36 * 6 + 6 + 6 * 10 + 10
+    assert smaller.proofs[-1].largest_logit_difference <= 1e-9
