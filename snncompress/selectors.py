@@ -126,6 +126,11 @@ class Inventory:
             if tensor.module in picked and tensor.module in synapses and is_weight(tensor.name, tensor.shape)
         )
 
+    def inner_terms(self) -> tuple[str, ...]:
+        """Return a selector for all synapses but those of the stem and the head, where the network names them."""
+        named = {role for part in self.parts for role in part.roles}
+        return ("synapse", *(f"!{role}" for role in ("stem", "head") if role in named))
+
     def num_parameters(self) -> int:
         """Return the number of parameters."""
         return sum(prod(tensor.shape) for tensor in self.tensors)

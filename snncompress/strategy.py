@@ -97,6 +97,11 @@ class Facts:
             if need not in self.state
         ]
 
+    def check_trained(self) -> list[Problem]:
+        """Return a problem if no earlier step, and no checkpoint, provides trained weights."""
+        hint = "put a train step before it, or give the model a checkpoint"
+        return self.check_state("weights", where="use", hint=hint)
+
 
 def _spoken(need: str) -> str:
     kind, _, name = need.partition(":")

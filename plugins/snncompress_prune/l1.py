@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from snncompress import Facts, Fraction, Inventory, Names, Problem, Run, Strategy, Training
-from snncompress_prune.selection import block_terms, density, next_masks
+from snncompress_prune.selection import density, next_masks
 
 if TYPE_CHECKING:
     from snncompress import Network
@@ -46,9 +46,7 @@ class MagnitudePruning(Strategy):
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a selector that picks nothing, and a network that has not been trained."""
         yield from facts.check_selector(self._terms(facts.inventory))
-        yield from facts.check_state(
-            "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
-        )
+        yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
 
@@ -63,4 +61,4 @@ class MagnitudePruning(Strategy):
         return run.train(pruned, self.finetune, label="finetune")
 
     def _terms(self, inventory: Inventory) -> tuple[str, ...]:
-        return block_terms(inventory) if self.select is None else self.select
+        return inventory.inner_terms() if self.select is None else self.select

@@ -74,9 +74,7 @@ class Lottery(Strategy):
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a snapshot that nobody keeps, an untrained network, and no epochs to train."""
         yield from facts.check_selector(self.select)
-        yield from facts.check_state(
-            "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
-        )
+        yield from facts.check_trained()
         yield from self._check_rewinding(facts)
         if (
             self.epochs is None

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from snncompress import Inventory, StepError, Strategy, Training
+from snncompress import StepError, Strategy, Training
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from snncompress import Network
-
-
-def block_terms(inventory: Inventory) -> tuple[str, ...]:
-    """Return a selector for all synapses but those of the stem and the head, where the network names them."""
-    named = {role for part in inventory.parts for role in part.roles}
-    return ("synapse", *(f"!{role}" for role in ("stem", "head") if role in named))
 
 
 def next_masks(network: Network, terms: Sequence[str], fraction: float, scope: str) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,12 @@ class SpikingJellyAnatomy:
         del x
         for path, module in network.module.named_modules():
             if describe := _KNOWN.get(type(module)):
-                yield describe(_Part(path, module))
+                with suppress(_OtherLayerError):
+                    yield describe(_Part(path, module))
+
+
+class _OtherLayerError(Exception):
+    """Tell that a part holds a layer of which its anatomy knows nothing."""
 
 
 @dataclass
@@ -47,7 +53,8 @@ class _Part:
 
     def written(self, conv: str, norm: str, neuron: str, start: int = 0) -> None:
         """Add the rows of a layer, of its norm and of the neuron behind, from ``start`` on; spikes have channels last but one."""
-        weight = self.module.get_submodule(conv).weight
+        conv, layer = self.layer(conv, last=True)
+        weight = layer.weight
         self.weights.append(Place(self.at(f"{conv}.weight"), 0, start))
         self.widths.append(Width(self.at(conv), "out_channels", self.at(f"{conv}.weight"), 0))
         self.widths.append(Width(self.at(norm), "num_features", self.at(f"{norm}.weight"), 0))
@@ -70,8 +77,19 @@ class _Part:
 
     def read(self, conv: str) -> None:
         """Add the columns of a layer."""
+        conv, _ = self.layer(conv, last=False)
         self.weights.append(Place(self.at(f"{conv}.weight"), 1))
         self.widths.append(Width(self.at(conv), "in_channels", self.at(f"{conv}.weight"), 1))
+
+    def layer(self, name: str, *, last: bool) -> tuple[str, Any]:
+        """Return the name of a layer and itself; of layers in a row that have taken its place, the last one or the first."""
+        found = self.module.get_submodule(name)
+        while isinstance(found, nn.Sequential):
+            child, found = list(found.named_children())[-1 if last else 0]
+            name = f"{name}.{child}"
+        if not isinstance(found, (nn.Conv1d, nn.Conv2d)):
+            raise _OtherLayerError
+        return name, found
 
     def dimension(self, name: str, parts: tuple[str, ...], size: int, heads: int = 1) -> Dimension:
         """Return what was put together, and begin anew."""
@@ -102,7 +120,7 @@ def _products(
     def describe(part: _Part) -> Block:
         module = part.module
         heads = module.num_heads
-        whole = module.get_submodule(layer)[0].out_channels
+        whole = part.layer(f"{layer}.0", last=True)[1].out_channels
         qk = heads * getattr(module, "qk_width", whole // 3 // heads)
         v = heads * getattr(module, "v_width", whole // 3 // heads)
         for start in (0, qk):
@@ -123,7 +141,7 @@ def _products(
 
 def _qk_attention(part: _Part) -> Block:
     module = part.module
-    heads, whole = module.num_heads, module.qk_conv_bn[0].out_channels
+    heads, whole = module.num_heads, part.layer("qk_conv_bn.0", last=True)[1].out_channels
     q = heads * getattr(module, "q_width", whole // 2 // heads)
     k = heads * getattr(module, "k_width", whole // 2 // heads)
     part.written("qk_conv_bn.0", "qk_conv_bn.1", "qk_lif")
@@ -139,14 +157,15 @@ def _qk_attention(part: _Part) -> Block:
     name, parts = ("key", ("v",)) if dimensions else ("query and key", ("qk", "v"))
     dimensions.append(part.dimension(name, parts, k, heads))
     preparation = None if isinstance(module, cut.CutQKAttention) else Preparation("spikingjelly.cut_qk_attention")
-    return Block(part.path, f"QKFormer attention over {module.qka_type}s", tuple(dimensions), preparation=preparation)
+    kind = f"QKFormer attention over {module.qka_type}s"
+    return Block(part.path, kind, tuple(dimensions), preparation=preparation)
 
 
 def _spike_driven(part: _Part) -> Block:
     for one in "qkv":
         part.written(f"{one}_conv", f"{one}_bn", f"{one}_lif")
     part.read("proj_conv")
-    size = part.module.q_conv.out_channels
+    size = part.layer("q_conv", last=True)[1].out_channels
     part.passed("attn_lif", -3, size, 3)
     whole = part.dimension("query, key and value", ("qk", "v"), size, part.module.num_heads)
     ready = isinstance(part.module, cut.CutSpikeDrivenAttention)
@@ -161,7 +180,7 @@ def _mlp(names: tuple[str, str, str, str]) -> Callable[[_Part], Block]:
     def describe(part: _Part) -> Block:
         part.written(first, norm, neuron)
         part.read(second)
-        size = part.module.get_submodule(first).out_channels
+        size = part.layer(first, last=True)[1].out_channels
         joined = getattr(part.module, "residual", False)
         refused = "its inner dimension is added to the residual stream (mlp_ratio 1)" if joined else ""
         return Block(part.path, "MLP", (part.dimension("hidden", ("mlp",), size),), refused)

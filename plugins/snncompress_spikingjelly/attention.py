@@ -25,7 +25,7 @@ class _Cut(nn.Module):
 
     def __init__(self, old: Any) -> None:
         super().__init__()
-        self.dim: int = old.dim if hasattr(old, "dim") else old.proj[0].out_channels
+        self.dim: int = old.dim if hasattr(old, "dim") else old.proj[1].num_features
         self.num_heads: int = old.num_heads
         for name in self.parts:
             setattr(self, name, getattr(old, name))

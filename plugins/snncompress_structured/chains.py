@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from torch import nn, no_grad
 
 from snncompress import Block, Dimension, Firing, Place, Width, evaluating, leaving_generators
-from snncompress_structured.flow import LAYERS, NORMS, Flow, Tag, flow_of
+from snncompress_structured.flow import NORMS, Flow, Tag, flow_of
+from snncompress_structured.sides import UncuttableError, is_depthwise, is_product, side_of, side_of_neuron, used_twice
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from snncompress import Network
+    from snncompress_structured.groups import Side
 
 
 class ChainAnatomy:
@@ -26,51 +28,46 @@ class ChainAnatomy:
         with evaluating(network.module), leaving_generators(), no_grad():
             flow = flow_of(network.module, neurons, lambda: network.own_way(x))
         network.reset()
-        for layer, readers in flow.into.items():
-            if layer in flow.stops or len(readers) != 1:
-                continue
-            ((reader, tag),) = readers.items()
-            if reader != layer:
-                yield _chain(network, flow, layer, reader, tag)
+        for layer, reader, tag in flow.rows():
+            if block := _chain(network, flow, layer, reader, tag):
+                yield block
 
 
-def _chain(network: Network, flow: Flow, layer: str, reader: str, tag: Tag) -> Block:
-    module = network.module
-    first: Any = module.get_submodule(layer)
-    second: Any = module.get_submodule(reader)
-    size = len(first.weight)
-    repeat = tag.tail[0] // size
-    weights = (Place(f"{layer}.weight", 0), Place(f"{reader}.weight", 1, repeat=repeat))
-    others: list[Place] = []
-    widths = [
-        Width(layer, _names(first)[1], f"{layer}.weight"),
-        Width(reader, _names(second)[0], f"{reader}.weight", 1),
+def _chain(network: Network, flow: Flow, layer: str, reader: str, tag: Tag) -> Block | None:
+    """Return the row from one layer to another as a block; None where what it consists of cannot be cut."""
+    module, tensors = network.module, network.tensors
+    first, second = module.get_submodule(layer), module.get_submodule(reader)
+    if used_twice(module) & {f"{layer}.weight", f"{reader}.weight"} or not (is_product(first) and is_product(second)):
+        return None
+    try:
+        writes = side_of(layer, first, tensors, is_output=True)
+        reads = side_of(reader, second, tensors, is_output=False)
+        between = [_between(path, module.get_submodule(path), flow.outputs[path], tensors) for path in tag.via]
+    except UncuttableError:
+        return None
+    if writes.groups > 1 or reads.groups > 1 or is_depthwise(first):
+        return None
+    size = writes.size
+    sides = [*between, writes]
+    weights = (Place(f"{layer}.weight", 0), Place(f"{reader}.weight", 1, repeat=reads.size // size))
+    others = [
+        Place(name, axis, repeat=side.size // size)
+        for side in sides
+        for name, axis in side.tensors
+        if name != f"{layer}.weight"
     ]
-    spikes: list[Firing] = []
-    for path in (layer, *tag.via):
-        part = module.get_submodule(path)
-        tail = flow.outputs.get(path, (size,))
-        own = tail[0] // size
-        names = [f"{path}.{name}" for name in _along(part, tail[0])]
-        others += [Place(name, 0, repeat=own) for name in names if name != f"{layer}.weight"]
-        if isinstance(part, NORMS):
-            widths += [Width(path, "num_features", name) for name in names[:1]]
-        elif path != layer:
-            spikes.append(Firing(path, -len(tail), tail[0], repeat=own))
+    spikes = [Firing(side.path, side.spikes, side.size, repeat=side.size // size) for side in between if side.spikes]
+    widths = [
+        Width(side.path, name, *side.tensors[0]) for side in (*sides, reads) for name in side.attributes if side.tensors
+    ]
     dimension = Dimension(
         f"{layer} to {reader}", ("chain",), size, 1, weights, tuple(others), tuple(spikes), tuple(widths)
     )
     return Block("", "layers in a row", (dimension,))
 
 
-def _along(module: nn.Module, size: int) -> Iterator[str]:
-    """Yield the tensors of a module that have its channels in front."""
-    for name, value in (*module.named_parameters(), *module.named_buffers()):
-        if value.dim() and len(value) == size:
-            yield name
-
-
-def _names(layer: nn.Module) -> tuple[str, str]:
-    """Return the names of a layer's two sizes."""
-    assert isinstance(layer, LAYERS)  # noqa: S101 - the flow names only these
-    return ("in_features", "out_features") if isinstance(layer, nn.Linear) else ("in_channels", "out_channels")
+def _between(path: str, module: nn.Module, tail: tuple[int, ...], tensors: Mapping[str, Tensor]) -> Side:
+    """Return what of a norm or a neuron goes with the channels; ``tail`` are the last sizes of its output."""
+    if isinstance(module, NORMS):
+        return side_of(path, module, tensors, is_output=True)
+    return side_of_neuron(path, module, tail[0], (1, *tail), is_neuron=True)

@@ -57,9 +57,7 @@ class ChannelPruning(Strategy):
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a selector that picks nothing, and a network that has not been trained."""
         yield from facts.check_selector(self.select)
-        yield from facts.check_state(
-            "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
-        )
+        yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
 

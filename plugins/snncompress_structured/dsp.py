@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from snncompress import Block, Dimension, Network, Place
 
 _BLOCKS = ("qk", "v", "mlp")
+_NUM_SHOWN = 4
 
 
 class Fractions(Settings):
@@ -68,9 +70,7 @@ class DimensionPruning(Strategy):
 
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a network that has nothing to cut, blocks that refuse, and fractions that contradict each other."""
-        yield from facts.check_state(
-            "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
-        )
+        yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
         elif self.rounds > 1:
@@ -80,17 +80,21 @@ class DimensionPruning(Strategy):
         if self.select is not None and (unmatched := facts.inventory.unmatched(self.select)):
             yield from facts.check_selector([bad.term for bad in unmatched])
             return
-        blocks = self._picked(facts.blocks(), facts.inventory.select)
-        if not self._dimensions(blocks):
-            yield Problem(("use",), *_nothing_to_cut(blocks))
+        known = facts.blocks()
+        blocks = self._picked(known, facts.inventory.select)
+        if nothing := self._nothing_to_cut(blocks, known):
+            yield nothing
         yield from self._contradictions(blocks)
 
     def apply(self, network: Network, run: Run) -> Network:
         """Cut and fine-tune, round after round; each round is kept over an interruption."""
         run.expect(self.num_epochs(()))
-        whole = {one.name: one.size for one in self._dimensions(self._blocks(network))}
-        if not whole:
-            raise StepError(": ".join(_nothing_to_cut(self._blocks(network))))
+        known = network.blocks()
+        blocks = self._picked(known, network.inventory.select)
+        if nothing := self._nothing_to_cut(blocks, known):
+            raise StepError(f"{nothing.what}; {nothing.hint}")
+        run.note("left whole", {block.path: block.refused for block in blocks if block.refused})
+        whole = {one.name: one.size for one in self._dimensions(blocks)}
         for number in range(1, self.rounds + 1):
             network = run.stage(f"round-{number}", partial(self._round, network, whole, number, run))
         left = {one.name: one.size for one in self._dimensions(self._blocks(network))}
@@ -98,8 +102,15 @@ class DimensionPruning(Strategy):
         return network
 
     def _round(self, network: Network, whole: Mapping[str, int], number: int, run: Run) -> Network:
+        from snncompress_structured.removing import DOES_NOT_RUN
+
         blocks = self._blocks(network)
-        smaller = network.cut(blocks, self._kept(network, blocks, whole, number / self.rounds))
+        try:
+            smaller = network.cut(blocks, self._kept(network, blocks, whole, number / self.rounds))
+        except DOES_NOT_RUN as error:
+            raise StepError(
+                f"the network does not run without these indices ({error}); choose other parts with select"
+            ) from error
         proofs = [proof.to_json() for proof in smaller.proofs[len(network.proofs) :]]
         run.note("rounds", [*run.notes().get("rounds", []), {"round": number, "proofs": proofs}])
         if self.finetune is None:
@@ -164,6 +175,41 @@ class DimensionPruning(Strategy):
         found = [one for block in blocks if not block.refused for one in block.dimensions]
         return tuple(one for one in found if self._fraction_of(one, found))
 
+    def _nothing_to_cut(self, blocks: Sequence[Block], known: Sequence[Block]) -> Problem | None:
+        """Say why nothing of ``blocks``, which were picked of those that are ``known``, would go."""
+        dimensions = self._dimensions(blocks)
+        if dimensions and self._takes_any(dimensions):
+            return None
+        if dimensions:
+            what = "so small a part of each dimension is no index, or `keep_at_least` keeps it"
+            return Problem(("fraction",), what, "give a larger fraction")
+        if known and not blocks:
+            owners = ", ".join(repr(_owner(block)) for block in known[:_NUM_SHOWN])
+            return Problem(("select",), "the selector picks no block", f"the first of them: {owners}")
+        if refused := next((block for block in blocks if block.refused), None):
+            what = f"{refused.path!r} cannot be cut: {refused.refused}"
+            return Problem(("use",), what, "choose other parts, or prune.channels")
+        if blocks:
+            parts = ", ".join(sorted({part for block in blocks for one in block.dimensions for part in one.parts}))
+            what = f"the fractions cut nothing of what this network has ({parts})"
+            return Problem(("use",), what, "give one of them a fraction")
+        what = "no inner dimension of this network is known"
+        return Problem(("use",), what, "see `snncompress inspect`; prune.channels traces any network")
+
+    def _takes_any(self, dimensions: Sequence[Dimension]) -> bool:
+        """Tell whether the fraction of any dimension, or of all of a kind together, is an index or more."""
+        rows = Counter[tuple[str, ...]]()
+        for one in dimensions:
+            rows[self._shared(one)] += one.per_head
+        return any(
+            one.per_head > self.keep_at_least and round(self._fraction_of(one, dimensions) * rows[self._shared(one)])
+            for one in dimensions
+        )
+
+    def _shared(self, dimension: Dimension) -> tuple[str, ...]:
+        """Return what a dimension has in common with those that it is compared with."""
+        return dimension.parts if self.scope == "global" else (dimension.name,)
+
     def _contradictions(self, blocks: Iterable[Block]) -> Iterable[Problem]:
         """Yield a problem where one index serves two kinds whose fractions differ."""
         if not isinstance(self.fraction, Fractions):
@@ -179,16 +225,6 @@ class DimensionPruning(Strategy):
 def _owner(block: Block) -> str:
     """Return the path by which a block is selected: its own, or that of the layer that writes its dimension."""
     return block.path or block.dimensions[0].weights[0].tensor.rpartition(".")[0]
-
-
-def _nothing_to_cut(blocks: Sequence[Block]) -> tuple[str, str]:
-    refused = next((block for block in blocks if block.refused), None)
-    if refused:
-        return f"{refused.path!r} cannot be cut: {refused.refused}", "choose other parts, or prune.channels"
-    if blocks:
-        parts = sorted({part for block in blocks for one in block.dimensions for part in one.parts})
-        return f"the fractions cut nothing of what this network has ({', '.join(parts)})", "give one of them a fraction"
-    return "no inner dimension of this network is known", "see `snncompress inspect`; prune.channels traces any network"
 
 
 def _scores(network: Network, dimension: Dimension) -> Tensor:

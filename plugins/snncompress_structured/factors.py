@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+from snncompress_structured.sides import is_product
 
 
 class Factors:
@@ -34,15 +34,9 @@ class Factors:
 
 
 def fault_of(layer: nn.Module) -> str:
-    """Return why a layer cannot be run as two factors, or an empty text.
-
-    Only torch's own layers, and classes directly derived from them that add a step mode, are known to compute nothing but
-    a matrix product of channels.
-    """
-    kind = type(layer)
-    has_step_mode = isinstance(getattr(layer, "step_mode", None), str)
-    if kind not in _LAYERS and not (has_step_mode and kind.__bases__[0] in _LAYERS):
-        return f"{kind.__name__} is a class of its own, of which more may be expected than a product"
+    """Return why a layer cannot be run as two factors, or an empty text."""
+    if not is_product(layer):
+        return f"{type(layer).__name__} is a class of its own, of which more may be expected than a product"
     if isinstance(layer, (nn.Conv1d, nn.Conv2d)) and not _is_pointwise(layer):
         return "it is no convolution of kernel size 1 and stride 1 without groups and padding"
     return ""

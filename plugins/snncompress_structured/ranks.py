@@ -7,13 +7,14 @@ from itertools import accumulate
 from math import fsum
 
 from snncompress_structured.matrices import Matrix
+from snncompress_structured.significance import num_left
 
 _ROUNDING = 1e-13  # singular values are computed: a share that is short by no more than this is reached
 
 
 def rank_without(fraction: float, full_rank: int) -> int:
-    """Return the rank after ``fraction`` of it is removed: ``round((1 - fraction) * full_rank)``, at least 1."""
-    return max(1, round((1 - fraction) * full_rank))
+    """Return the rank after ``round(fraction * full_rank)`` of it is removed, at least 1."""
+    return num_left(full_rank, fraction, 1)
 
 
 def rank_keeping(energy: float, values: Sequence[float]) -> int:

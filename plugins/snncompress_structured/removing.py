@@ -11,7 +11,7 @@ from snncompress import Cut, Network, Size, Slice, Spikes, StepError
 from snncompress_structured.groups import Group, Removal, Side
 
 _NUM_SHOWN = 8
-_DOES_NOT_RUN = (RuntimeError, ValueError, IndexError)
+DOES_NOT_RUN = (RuntimeError, ValueError, IndexError)
 """What torch and a network's own code raise over sizes that do not fit."""
 
 
@@ -32,7 +32,7 @@ def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Grou
         raise StepError(f"no channel can be removed: {_reasons(removals, groups)}")
     try:
         smaller = network.edited([edit])
-    except _DOES_NOT_RUN as error:
+    except DOES_NOT_RUN as error:
         culprits = [repr(name) for name in _culprits(network, removals)]
         hint = f"leave out with select: {_shown(culprits)}" if culprits else "cut fewer layers: see select"
         raise StepError(f"the network does not run without these channels ({error}); {hint}") from error
@@ -46,7 +46,7 @@ def _culprits(network: Network, removals: Sequence[Removal]) -> Iterator[str]:
         if removal.channels:
             try:
                 network.edited([slice_of(network.tensors, [removal])])
-            except _DOES_NOT_RUN:
+            except DOES_NOT_RUN:
                 yield removal.group.name
             except StepError:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
@@ -13,6 +14,8 @@ _CONVOLUTION = nn.modules.conv._ConvNd  # noqa: SLF001 - torch gives the base of
 _CHANNELWISE = (nn.modules.batchnorm._NormBase, nn.PReLU)  # noqa: SLF001 - the same for norms of single channels
 SYNAPSES = (_CONVOLUTION, nn.Linear)
 """The layers whose outputs are cut."""
+
+_PRODUCTS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 class UncuttableError(Exception):
@@ -52,6 +55,23 @@ def side_of_neuron(path: str, module: nn.Module, width: int, shape: Sequence[int
         raise UncuttableError(f"no axis of what {path!r} returns, {list(shape)}, holds its {width} channels")
     held = tuple(_held(path, module, width, shape, axis))
     return Side(path, held, (), width, spikes=axis if is_neuron else None)
+
+
+def is_product(layer: nn.Module) -> bool:
+    """Tell whether a layer is known to compute nothing but a product with its weight.
+
+    That are torch's own layers, and classes directly derived from them that add a step mode.
+    """
+    kind = type(layer)
+    has_step_mode = isinstance(getattr(layer, "step_mode", None), str)
+    return kind in _PRODUCTS or (has_step_mode and kind.__bases__[0] in _PRODUCTS)
+
+
+def used_twice(root: nn.Module) -> frozenset[str]:
+    """Return the names of parameters that stand in several places; cut or replaced in one, they would part."""
+    named = dict(root.named_parameters(remove_duplicate=False))
+    uses = Counter(map(id, named.values()))
+    return frozenset(name for name, value in named.items() if uses[id(value)] > 1)
 
 
 def side_of_parameter(name: str, value: Tensor, axis: int, width: int) -> Side:

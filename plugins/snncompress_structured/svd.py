@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -76,9 +75,7 @@ class LowRankFactors(Strategy):
             yield Problem(("select",), f"selector {list(terms)!r} {_NONE}", f"one is {_WHICH}")
         elif not any(step.compresses for step in facts.earlier):  # behind one the layers may have other sizes
             yield from self._check_sizes(matrices)
-        yield from facts.check_state(
-            "weights", where="use", hint="put a train step before it, or give the model a checkpoint"
-        )
+        yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
 
@@ -119,10 +116,7 @@ class LowRankFactors(Strategy):
         }
 
     def _terms(self, inventory: Inventory) -> tuple[str, ...]:
-        if self.select is not None:
-            return self.select
-        named = {role for part in inventory.parts for role in part.roles}
-        return ("synapse", *(f"!{role}" for role in ("stem", "head") if role in named))
+        return inventory.inner_terms() if self.select is None else self.select
 
     def _ranks(self, matrices: Sequence[Matrix], spectra: Sequence[Sequence[float]]) -> list[int]:
         if self.rank is not None:
@@ -150,13 +144,14 @@ class LowRankFactors(Strategy):
 def _factorable(network: Network, terms: Sequence[str]) -> tuple[list[Matrix], dict[str, str]]:
     """Return the layers that can be factored, and why the others of those that ``terms`` pick cannot, by path."""
     from snncompress_structured.factors import fault_of
+    from snncompress_structured.sides import used_twice
 
     matrices, others = matrices_in(network.inventory, terms)
-    uses = Counter(id(value) for _, value in network.module.named_parameters(remove_duplicate=False))
+    shared = used_twice(network.module)
     faults = dict.fromkeys(others, f"it is not {_WHICH}")
     for matrix in matrices:
-        layer: Any = network.module.get_submodule(matrix.path)
-        if fault := "its weight is used in several places" if uses[id(layer.weight)] > 1 else fault_of(layer):
+        layer = network.module.get_submodule(matrix.path)
+        if fault := "its weight is used in several places" if matrix.weight in shared else fault_of(layer):
             faults[matrix.path] = fault
     found = [matrix for matrix in matrices if matrix.path not in faults]
     if not found:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from snncompress import Network, StepError
 from snncompress_structured.graph import Traced, trace
 from snncompress_structured.groups import Group, Member
+from snncompress_structured.removing import DOES_NOT_RUN
 from snncompress_structured.sides import (
     SYNAPSES,
     UncuttableError,
@@ -20,6 +21,7 @@ from snncompress_structured.sides import (
     side_of,
     side_of_neuron,
     side_of_parameter,
+    used_twice,
 )
 from snncompress_structured.time_limit import time_limit
 
@@ -30,7 +32,7 @@ def find_groups(network: Network, seconds: float) -> tuple[Group, ...]:
     """Return the groups of channels of ``network``, in the order of its layers; those that cannot be cut say why.
 
     Raises:
-        StepError: if the network has no probe batch, or tracing takes longer than ``seconds``.
+        StepError: if the network has no probe batch, does not run on one sample, or takes longer than ``seconds``.
     """
     try:
         with time_limit(seconds), torch.enable_grad():
@@ -39,6 +41,11 @@ def find_groups(network: Network, seconds: float) -> tuple[Group, ...]:
         raise StepError(
             f"torch-pruning has not traced {type(network.module).__name__} within {seconds:g} s; "
             "give it longer (seconds_at_most), or prune this network in another way"
+        ) from error
+    except DOES_NOT_RUN as error:
+        raise StepError(
+            f"torch-pruning cannot trace {type(network.module).__name__} on one sample: {error}; "
+            "prune this network in another way"
         ) from error
 
 
@@ -61,12 +68,13 @@ class _Reading:
     traced: Traced
     tensors: Mapping[str, Tensor]
     order: Mapping[str, int]
+    shared: frozenset[str]
 
     @classmethod
     def of(cls, network: Network) -> _Reading:
         """Trace ``network``."""
-        paths = [path for path, _ in network.module.named_modules()]
-        return cls(trace(network), network.tensors, {path: position for position, path in enumerate(paths)})
+        order = {path: position for position, (path, _) in enumerate(network.module.named_modules())}
+        return cls(trace(network), network.tensors, order, used_twice(network.module))
 
     def groups(self) -> tuple[Group, ...]:
         """Return every group in the order of its first layer."""
@@ -119,6 +127,8 @@ class _Reading:
             side = side_of(item.path, item.module, self.tensors, is_output=item.is_output)
         else:
             side = side_of_parameter(item.path, item.module, item.axis, width)
+        if shared := self.shared.intersection(name for name, _ in side.tensors):
+            raise UncuttableError(f"{min(shared)!r} is used in several places")
         channels = tuple(channel for channel in item.channels if channel is not None)
         distinct = set(item.indices)
         if not len(channels) == len(distinct) == len(item.indices) or max(distinct) >= side.size:

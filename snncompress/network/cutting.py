@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from snncompress.anatomy import Block, Dimension
-from snncompress.errors import EditError
+from snncompress.errors import EditError, did_you_mean
 from snncompress.network.edits import Cut, Edit, Replace, Size, Slice, Spikes, submodule
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ def cutting(network: Network, blocks: Sequence[Block], keep: Kept) -> tuple[Edit
     """Return the edits that leave ``keep`` of the blocks' dimensions: replacements that must come first, then one slice.
 
     Raises:
-        EditError: if a block refuses, or heads of one dimension would keep different numbers of indices.
+        EditError: if a block refuses, ``keep`` names what there is not, or heads of one dimension would keep different
+            numbers of indices.
     """
+    _require_known(blocks, keep)
     touched = [block for block in blocks if any(_is_cut(one, keep) for one in block.dimensions)]
     dimensions = [one for block in touched for one in block.dimensions if _is_cut(one, keep)]
     for block in touched:
@@ -39,6 +41,17 @@ def cutting(network: Network, blocks: Sequence[Block], keep: Kept) -> tuple[Edit
         if block.preparation and block.path in replaced
     ]
     return (*replaces, _slice(network, dimensions, keep, replaced))
+
+
+def _require_known(blocks: Sequence[Block], keep: Kept) -> None:
+    sizes = {one.name: one.size for block in blocks for one in block.dimensions}
+    for name, kept in keep.items():
+        if name not in sizes:
+            raise EditError(f"the blocks have no dimension {name!r}; {did_you_mean(name, sizes)}")
+        if len(set(kept)) < len(kept):
+            raise EditError(f"indices to keep of {name!r} must be distinct")
+        if outside := sorted(index for index in kept if not 0 <= index < sizes[name]):
+            raise EditError(f"{name!r} has indices below {sizes[name]}; {outside[0]} is none of them")
 
 
 def _is_cut(dimension: Dimension, keep: Kept) -> bool:

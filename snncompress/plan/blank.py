@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from snncompress.anatomy import Block
 from snncompress.components import Inputs
+from snncompress.errors import ModelError
+from snncompress.plugins import guarded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,3 +25,9 @@ def blank_batch(network: Network, inputs: Inputs) -> Tensor:
     image = (_SAMPLES, *inputs.image_shape)
     shape = image if network.time.input == "static" else (network.time.T, *image)
     return torch.zeros(shape, device=network.device)
+
+
+def recognised(network: Network, inputs: Inputs) -> tuple[Block, ...]:
+    """Return the network's blocks; raise ModelError if it does not run on such a batch."""
+    batch = blank_batch(network, inputs)
+    return guarded(lambda: network.blocks(batch), f"running the network on {list(batch.shape)}", ModelError)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from snncompress.compilers import compiler
 from snncompress.components import Inputs
 from snncompress.errors import ModelError, SnncompressError
-from snncompress.plan.blank import blank_batch
+from snncompress.plan.blank import recognised
 from snncompress.plan.reference import inputs_of, open_reference
 from snncompress.plugins import Host, guarded
 
@@ -117,7 +117,7 @@ def _fast_way(
 def _blocks(network: Network, inputs: Inputs) -> tuple[Block, ...]:
     """Return what is recognised of a network that takes images of this shape; nothing where it takes none."""
     try:
-        return guarded(lambda: network.blocks(blank_batch(network, inputs)), "watching a batch flow", ModelError)
+        return recognised(network, inputs)
     except SnncompressError:
         return ()
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from snncompress.compilers import compiler
 from snncompress.components import Architecture, Inputs, Metric
-from snncompress.errors import DataError, EditError, InputError, PipelineError
+from snncompress.errors import DataError, EditError, InputError, ModelError, PipelineError, StateError
 from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
-from snncompress.plan.blank import blank_batch
+from snncompress.plan.blank import recognised
 from snncompress.plan.computing import computing_path
 from snncompress.plan.keys import key_of, metric_key, root_parts, step_parts
 from snncompress.plugins import Host
@@ -289,13 +289,16 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
         raise PipelineError(lines([(("timesteps",), str(error), "")])) from error
     problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
     state = set(_first_state(pipeline, network))
-    blocks = cache(lambda: network.blocks(blank_batch(network, plan.inputs)))
+    blocks = cache(partial(recognised, network, plan.inputs))
     known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks, host=plan.host)
     problems += _check_metrics(plan, known(frozenset(state)))
     strategies = tuple(step.strategy for step in plan.steps)
     for step in plan.steps:
         earlier, later = strategies[: step.index], strategies[step.index + 1 :]
-        found = tuple(step.strategy.check(known(frozenset(state), earlier, later=later)))
+        try:
+            found = tuple(step.strategy.check(known(frozenset(state), earlier, later=later)))
+        except (ModelError, StateError) as error:  # it looked at the blocks, for which the network runs
+            raise PipelineError(lines([(("model",), str(error), "")])) from error
         problems += [(("steps", step.index, *problem.where), problem) for problem in found]
         state |= {problem.lacks for problem in found if problem.lacks}
         state = (state - step.strategy.drops()) | step.strategy.provides()

@@ -132,6 +132,7 @@ for program, *arguments in json.load(sys.stdin):
 """Runs the lines of a page one after another in one process, for the imports take longer than the rest."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
 def test_what_a_guide_runs_does_run(page, tmp_path):
     for name, text in named(page).items():

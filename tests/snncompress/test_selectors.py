@@ -106,3 +106,19 @@ def test_what_is_added_is_no_weight_whatever_its_dimensions(name, shape, expecte
     assert is_weight(name, shape) is expected
     inventory = Inventory((Part("", "Net", frozenset({"synapse"})),), (TensorPart(name, "", shape),))
     assert inventory.weights(("synapse",)) == ((name,) if expected else ())
+
+
+def test_inner_synapses_are_all_but_stem_and_head():
+    inventory = Inventory(PARTS, ())
+    assert inventory.inner_terms() == ("synapse", "!stem", "!head")
+    assert inventory.select(inventory.inner_terms()) == {
+        "blocks.0.attn.qk",
+        "blocks.0.attn.v",
+        "blocks.10.mlp",
+    }
+
+
+@pytest.mark.parametrize("left", ["stem", "head"])
+def test_only_roles_that_the_network_names_are_left_out(left):
+    inventory = Inventory(tuple(part for part in PARTS if not part.roles & ({"stem", "head"} - {left})), ())
+    assert inventory.inner_terms() == ("synapse", f"!{left}")

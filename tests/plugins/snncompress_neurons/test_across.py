@@ -58,6 +58,7 @@ LARGE = {
 # ---- from SpikingJelly to snnTorch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["spikingjelly", "snntorch"])
 @pytest.mark.parametrize("use", LARGE)
 def test_every_network_can_have_other_neurons(use, library, host, live_at, make, new_run):

@@ -110,6 +110,7 @@ def test_only_the_selected_neurons_are_replaced(spikformer, make, new_run):
     }
 
 
+@pytest.mark.slow
 def test_training_moves_offsets_and_the_record_says_how_far(network, make, new_run):
     step = make("neurons.substitute", to="slif", lr_scale=2.0, finetune=ONE_EPOCH)
     new = step.apply(network, run := new_run(network))
@@ -165,6 +166,7 @@ def test_an_interrupted_fine_tuning_ends_with_the_same_bits(spikformer, make, ne
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
+@pytest.mark.slow
 def test_pruning_and_lotteries_go_on_as_ever(spikformer, make, new_run):
     new = with_random_offsets(make("neurons.substitute", to="slif").apply(spikformer, new_run(spikformer)))
     pruned = make("prune.l1", fraction=0.5).apply(new, new_run(new))

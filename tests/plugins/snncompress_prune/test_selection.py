@@ -2,34 +2,7 @@ import pytest
 import torch
 
 from snncompress import StepError, Training
-from snncompress_prune.selection import block_terms, density, last_training, next_masks, training_of
-
-
-def test_the_blocks_of_a_spikformer_are_all_synapses_but_stem_and_head(host):
-    from snncompress import Inputs
-    from snncompress.network import open_architecture
-
-    settings = host.catalogue["architectures"]["spikingjelly.spikformer"](embed_dims=16, depths=1, num_heads=2)
-    network = open_architecture(settings.resolved(Inputs((1, 8, 8), 10), 2), host)
-    assert block_terms(network.inventory) == ("synapse", "!stem", "!head")
-    assert network.inventory.weights(block_terms(network.inventory)) == (
-        "blocks.0.attn.qkv_conv_bn.0.weight",
-        "blocks.0.attn.proj_conv_bn.0.weight",
-        "blocks.0.mlp.fc1.0.weight",
-        "blocks.0.mlp.fc2.0.weight",
-    )
-    everything = network.inventory.weights(("synapse",))
-    assert any(name.startswith("patch_embed.") for name in everything)
-    assert "head.weight" in everything
-
-
-def test_only_roles_that_the_network_names_are_left_out(fresh, host):
-    from own_networks import JellyNet
-
-    from snncompress import Time, declare
-
-    assert block_terms(fresh.inventory) == ("synapse", "!head")
-    assert block_terms(declare(JellyNet(), Time("multi_step", 2), host=host).inventory) == ("synapse",)
+from snncompress_prune.selection import density, last_training, next_masks, training_of
 
 
 def test_density_is_counted_by_hand(fresh):

@@ -158,3 +158,51 @@ def test_a_cut_network_is_built_again_from_its_artifact(networks, name, tmp_path
     expected, found = (spike_trains(one, network.probe)[0].logits for one in (smaller, again))
     assert torch.equal(expected, found)
     assert [str(block) for block in again.blocks(network.probe)] == [str(block) for block in smaller.blocks()]
+
+
+def halves(network):
+    return {
+        one.name: kept(one, 0.5)
+        for block in network.blocks()
+        if block.path and not block.refused
+        for one in block.dimensions
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in BLOCKS if name != "maxformer for large images"])
+def test_layers_in_two_factors_are_cut_at_their_outer_ends(networks, make, new_run, name):
+    network = networks(name)
+    factored = make("lowrank.svd", rank=3).apply(network, new_run(network))
+    smaller = factored.cut(factored.blocks(), halves(network))
+    assert smaller.proofs[-1].num_spikes > 1000
+    assert [one.size for block in smaller.blocks() if block.path for one in block.dimensions] == [
+        len(left) for left in halves(network).values()
+    ]
+
+
+def test_a_layer_that_is_something_else_is_no_part_of_a_block(networks):
+    network = networks("spikformer").copy()
+    network.module.blocks[0].mlp.fc1[0] = torch.nn.ConvTranspose1d(32, 128, 1).double()
+    assert [block.path for block in network.blocks() if block.path] == [
+        "blocks.0.attn",
+        "blocks.1.attn",
+        "blocks.1.mlp",
+    ]
+
+
+@pytest.mark.parametrize("per", ["channel", "neuron"])
+@pytest.mark.parametrize("name", ["spikformer", "qkformer over channels", "spike-driven transformer", "maxformer"])
+def test_values_that_neurons_hold_are_cut_along(networks, make, new_run, name, per):
+    """Also behind products, where heads are an axis of their own and each loses other channels."""
+    network = networks(name)
+    learning = make("neurons.substitute", to="slif", per=per).apply(network, new_run(network))
+    generator = torch.Generator().manual_seed(0)
+    moved = {
+        name: value + 0.1 * torch.randn(value.shape, generator=generator, dtype=value.dtype)
+        for name, value in learning.tensors.items()
+        if name.endswith(("threshold_offset", "leak_offset"))
+    }
+    assert moved
+    learning = learning.with_weights(moved)
+    smaller = learning.cut(learning.blocks(), halves(network))
+    assert smaller.proofs[-1].num_spikes > 10_000

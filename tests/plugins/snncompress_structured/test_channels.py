@@ -17,11 +17,13 @@ from channel_networks import (
     MixedByNorm,
     Scaled,
     dense_leaky_net,
+    jelly_block,
     leaky_net,
     lively,
     stepwise_net,
 )
 from own_networks import LoopNet, recurrent_net
+from torch import nn
 
 from snncompress import Facts, Inputs, StepError, Time, Training, declare, save
 from snncompress_structured import graph
@@ -356,3 +358,29 @@ def test_a_trained_network_is_fine_and_mistakes_are_found(opened, make):
     wrong = make("prune.channels", fraction=0.5, select=("conv3",), finetune=Training(epochs=1, optimizer="sdg"))
     found = list(wrong.check(facts_of(network)))
     assert [problem.where for problem in found] == [("select",), ("use",), ("finetune", "optimizer")]
+
+
+class Tied(Grouped):
+    """Two blocks with one weight, one behind the other."""
+
+    def build(self):
+        self.blocks = nn.Sequential(jelly_block(1, 12), jelly_block(12, 12), jelly_block(12, 12))
+        self.blocks[2][0].weight = self.blocks[1][0].weight
+
+
+def test_weights_of_two_layers_stay_one(declared, prune):
+    """Cut in one place and not in the other, a shared weight would become two."""
+    name = "blocks.1.0.weight"
+    message = reason(prune, declared(Tied()))
+    assert f"'blocks.0.0': '{name}' is used in several places" in message
+
+
+class ByBatch(Grouped):
+    def body(self, x_TBCHW):
+        return super().body(x_TBCHW.reshape(2, 8, 1, 8, 8))
+
+
+def test_a_network_that_does_not_run_on_one_sample_is_told(declared, prune):
+    assert "cannot trace ByBatch on one sample: shape '[2, 8, 1, 8, 8]' is invalid" in reason(
+        prune, declared(ByBatch())
+    )

@@ -1,12 +1,17 @@
 """Cutting inner dimensions as a strategy: what goes, what stays, what is refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from live_networks import BLOCKS, CHAINS, probed
 from own_networks import JellyNet
 from pydantic import ValidationError
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import nn
 
-from snncompress import Facts, Inputs, PipelineError, StepError, Time, declare, load, save
+from snncompress import Facts, Inputs, Network, PipelineError, StepError, Time, declare, load, save
+from snncompress.network import InHand
 from snncompress.network.proof import spike_trains
 from snncompress.pipeline import pipeline_from
 from snncompress.plan import make_plan
@@ -248,3 +253,81 @@ def test_the_plan_sees_blocks_of_a_network_without_values(host, tmp_path):
         make_plan(pipeline_from(pipeline, host).pipeline, host, Store(tmp_path))
     pipeline["steps"][1] = {"use": "prune.dsp", "fraction": 0.5}
     assert make_plan(pipeline_from(pipeline, host).pipeline, host, Store(tmp_path)).steps
+
+
+def test_a_selector_that_picks_no_block(spikformer16, make, new_run16):
+    strategy = make("prune.dsp", fraction=0.5, select="head")
+    assert problems(strategy, spikformer16, "weights") == [(("select",), "the selector picks no block")]
+    with pytest.raises(StepError, match=r"picks no block; the first of them: 'blocks.0.attn', 'blocks.0.mlp'"):
+        strategy.apply(spikformer16, new_run16(spikformer16))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"fraction": {"qk": 0.03}},  # of 16 in each head
+        {"fraction": 0.003},  # of 128, the most
+        {"fraction": 0.5, "keep_at_least": 128},
+        {"fraction": {"mlp": 0.0019}, "scope": "global"},  # of 256
+    ],
+)
+def test_a_part_that_is_no_index_is_said(spikformer16, make, new_run16, settings):
+    strategy = make("prune.dsp", **settings)
+    what = "so small a part of each dimension is no index, or `keep_at_least` keeps it"
+    assert problems(strategy, spikformer16, "weights") == [(("fraction",), what)]
+    with pytest.raises(StepError, match="so small a part"):
+        strategy.apply(spikformer16, new_run16(spikformer16))
+
+
+def test_globally_a_single_index_may_go(spikformer16, make, new_run16):
+    """Of 256 hidden indices 0.002 is one, of 128 it is none."""
+    strategy = make("prune.dsp", fraction={"mlp": 0.002}, scope="global")
+    left = sizes(strategy.apply(spikformer16, new_run16(spikformer16)))
+    assert left["blocks.0.mlp hidden"] + left["blocks.1.mlp hidden"] == 255
+
+
+def test_blocks_that_refuse_are_noted(make, new_run, host):
+    """With mlp_ratio 1 the hidden layer is added to the residual stream."""
+    from live_networks import BLOCKS
+
+    case = BLOCKS["spike-driven transformer"]
+    network = probed(replace(case, settings=(*case.settings, ("mlp_ratio", 1))), host)
+    run = new_run(network)
+    make("prune.dsp", fraction=0.5).apply(network, run)
+    assert set(run.notes()["left whole"]) == {"blocks.0.mlp", "blocks.1.mlp"}
+    assert {entry["dimension"] for entry in run.notes()["cut"]} == {
+        f"blocks.{number}.attn query, key and value" for number in (0, 1)
+    }
+
+
+def test_a_network_that_does_not_run_without_an_index(make, new_run, host):
+    """A neuron holds weights over its time steps, as many as there are channels: they are taken for those of channels."""
+    module = nn.Sequential(
+        layer.Linear(64, 4, step_mode="m"), neuron.PSN(T=4), layer.Linear(4, 10, step_mode="m"), neuron.IFNode()
+    )
+    functional.set_step_mode(module, "m")
+    time = Time("multi_step", 4)
+    network = Network(module, time, InHand(module, time, {"use": "python"}), host).with_probe(torch.rand(4, 2, 64))
+    with pytest.raises(StepError, match="the network does not run without these indices"):
+        make("prune.dsp", fraction=0.5).apply(network, new_run(network))
+
+
+@pytest.mark.parametrize("use", ["prune.dsp", "prune.channels"])
+def test_a_network_without_neurons_is_proved_by_its_outputs(make, new_run, host, use):
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(1, 6, 3),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(6 * 36, 12),
+        nn.ReLU(),
+        nn.Linear(12, 10),
+    )
+    x_BCHW = torch.rand(16, 1, 8, 8)
+    module(x_BCHW)
+    time = Time("none", 1, input="static", output="averaged")
+    network = Network(module, time, InHand(module, time, {"use": "python"}), host).with_probe(x_BCHW)
+    smaller = make(use, fraction=0.5).apply(network, new_run(network))
+    assert sum(value.numel() for value in smaller.module.parameters()) == 30 + 6 + 3 * 36 * 6 + 6 + 6 * 10 + 10
+    assert smaller.proofs[-1].largest_logit_difference <= 1e-9

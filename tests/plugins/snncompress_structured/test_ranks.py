@@ -17,8 +17,9 @@ SQUARE = Matrix("square", 8, 8)  # whole 64 parameters, 16 for each rank
     [
         (0.0, 10, 10),
         (0.5, 10, 5),
-        (0.25, 10, 8),  # 7.5, and halves go to the even number
-        (0.5, 5, 2),  # 2.5
+        (0.25, 10, 8),  # 2.5 go, and halves go to the even number
+        (0.5, 5, 3),  # 2.5 go
+        (0.3, 5, 3),  # 1.5 go
         (0.9, 10, 1),
         (1.0, 10, 1),  # nothing is no layer
         (0.5, 1, 1),

@@ -200,6 +200,14 @@ def test_what_cannot_be_opened_is_one_located_line(plan_of, tiny, changes, expec
     assert "\n" not in line
 
 
+def test_a_network_that_does_not_run_on_the_data_is_one_located_line(plan_of, tiny):
+    steps = [{"use": "train", "epochs": 1}, {"use": "prune.dsp", "fraction": 0.5}]
+    model = {**JELLY, "arguments": {"features": 63}}
+    (line,) = problems_of(plan_of, tiny({"model": model, "steps": steps}), allow_code=True)
+    assert line.startswith("pipeline: model: running the network on [2, 2, 1, 8, 8] failed: ")
+    assert "cannot be multiplied" in line
+
+
 def test_an_encoding_that_the_model_cannot_take_is_found(plan_of, tiny):
     model = {
         "use": "python",

@@ -136,6 +136,7 @@ class Interrupting:
         return (yield)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", range(6))
 def test_interrupted_before_any_step_of_any_seed_it_goes_on_there(folder, replicated, host, before):
     straight = run(replicated, allow_code=True, silent=True, host=host, store="straight", output="straight-run")

@@ -329,6 +329,7 @@ def test_a_network_in_half_precision_runs(host, path):
         assert (logits - expected).abs().mean() <= 0.2 * expected.abs().mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("kind", [Residual, Dropping])
 def test_twenty_steps_of_training_end_at_the_same_weights(host, kind, path):
