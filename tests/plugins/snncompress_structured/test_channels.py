@@ -335,7 +335,13 @@ def test_transformers_that_fix_sizes_are_cut_everywhere_else(opened, prune, use,
 
 
 def test_tracing_that_stalls_is_interrupted(opened, prune, monkeypatch):
-    monkeypatch.setattr(graph, "mend", lambda one, *_: setattr(one, "_2d_4d", True))
+    """What torch-pruning itself does without ``mend`` on this network takes all memory in a second, so this stalls instead."""
+
+    def stall(*_):
+        while True:
+            len("")
+
+    monkeypatch.setattr(graph, "mend", stall)
     network = opened("spikingjelly.parametric_lif_net", (1, 28, 28), channels=8)
     told = reason(prune, network, seconds_at_most=1.0)
     assert told.startswith("torch-pruning has not traced MNISTNet within 1 s; give it longer (seconds_at_most)")
