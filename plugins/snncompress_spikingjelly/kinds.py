@@ -61,7 +61,8 @@ class _Kind:
         return [what for what, holds in found.items() if holds]
 
     def _node(self, neuron: NeuronDescription, settings: dict[str, Any], arguments: Mapping[str, Any]) -> nn.Module:
-        raise NotImplementedError
+        del neuron, settings, arguments
+        raise TypeError(f"{type(self).__name__} must define _node()")
 
 
 class IF(_Kind):
