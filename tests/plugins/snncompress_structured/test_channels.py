@@ -23,9 +23,12 @@ from channel_networks import (
     stepwise_net,
 )
 from own_networks import LoopNet, recurrent_net
+from spikingjelly.activation_based import functional, neuron
+from spikingjelly.activation_based.model import sew_resnet, spiking_vgg
 from torch import nn
 
-from snncompress import Facts, Inputs, StepError, Time, Training, declare, save
+from snncompress import Facts, Inputs, Network, StepError, Time, Training, declare, save
+from snncompress.network import InHand
 from snncompress_structured import graph
 
 OUTPUT = "its channels are the network's output"
@@ -390,3 +393,40 @@ def test_a_network_that_does_not_run_on_one_sample_is_told(declared, prune):
     assert "cannot trace ByBatch on one sample: shape '[2, 8, 1, 8, 8]' is invalid" in reason(
         prune, declared(ByBatch())
     )
+
+
+def library_vgg():
+    return spiking_vgg.spiking_vgg11_bn(spiking_neuron=neuron.IFNode, num_classes=10)
+
+
+def library_resnet():
+    return sew_resnet.sew_resnet18(cnf="ADD", spiking_neuron=neuron.IFNode, num_classes=10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("build", "before", "after"),
+    [(library_vgg, 128_812_810, 32_217_994), (library_resnet, 11_181_642, 2_801_450)],
+    ids=["VGG-11-BN", "SEW-ResNet18"],
+)
+def test_networks_of_full_size_lose_what_torch_pruning_takes_of_them_itself(prune, host, build, before, after):
+    """The numbers are torch-pruning's own, of one step in mode s."""
+    torch.manual_seed(0)
+    module, time = build(), Time("multi_step", 2)
+    functional.set_step_mode(module, "m")
+    network = Network(module, time, InHand(module, time, {"use": "python"}), host)
+    x = 2 * torch.rand(2, 8, 3, 32, 32)
+    with torch.no_grad():
+        for part in module.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.weight.fill_(1.5)
+                part.bias.fill_(0.5)
+            elif isinstance(part, nn.Linear):
+                part.weight.mul_(4)
+        for _ in range(3):
+            network.forward(x)
+            network.reset()
+    assert sum(value.numel() for value in module.parameters()) == before
+    smaller, _ = prune(network.with_probe(x))
+    assert sum(value.numel() for value in smaller.module.parameters()) == after
+    assert smaller.proofs[-1].num_spikes > 100_000
