@@ -10,9 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-PARTS = ("qk", "v", "mlp", "chain")
-"""The kinds of inner dimensions: of the attention map, of what it mixes, of MLPs, and between layers in a row."""
-
 
 @dataclass(frozen=True)
 class Place:
@@ -78,7 +75,8 @@ class Dimension:
 
     Attributes:
         name: the block's path and what it is.
-        parts: what it counts as; several where attention joins them in one index.
+        parts: what it counts as: ``qk`` (of the attention map), ``v`` (of what that mixes), ``mlp``, or ``chain`` (between
+            layers in a row); several where attention joins them in one index.
         size: number of indices.
         heads: equal stretches of indices that must keep equally many.
         weights: synaptic weights along it; their absolute values say how much an index matters.
