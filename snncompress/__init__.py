@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         Size,
         Slice,
         Spikes,
+        TakeOver,
         Time,
         Timesteps,
         declare,
@@ -96,7 +97,7 @@ _PLACES = {
     "SnncompressError StateError StepError did_you_mean",
     "hookspecs": "hookimpl",
     "measure": "measure Observation Predictions predict",
-    "network": "Cut Edit Network Offsets Output Replace Size Slice Spikes Time Timesteps declare evaluating leaving_generators "
+    "network": "Cut Edit Network Offsets Output Replace Size Slice Spikes TakeOver Time Timesteps declare evaluating leaving_generators "
     "load moved_beta moved_tau moved_threshold save spike_difference start_of",
     "neurons": "Intrinsic NeuronDescription Per Values each",
     "pipeline": "read_component",
@@ -188,6 +189,7 @@ __all__ = [
     "Strategy",
     "Summary",
     "SummaryValue",
+    "TakeOver",
     "Time",
     "Timesteps",
     "Training",

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from snncompress import TakeOver
 
 
 class _Cut(nn.Module):
@@ -135,39 +134,25 @@ class CutSpikeDrivenAttention(_Cut):
         return values + x_TBCHW
 
 
-class _Builder:
-    """Takes over the parts of the old module, values included."""
-
-    kind: type[_Cut]
-
-    def build(self, old: nn.Module, arguments: Mapping[str, Any]) -> nn.Module:
-        """Return the attention with widths of its own."""
-        del arguments
-        return self.kind(old)
-
-    def transfer(self, old: nn.Module, new: nn.Module) -> None:
-        """Do nothing: the new module holds the very parts of the old one."""
-
-
-class SelfAttentionBuilder(_Builder):
+class SelfAttentionBuilder(TakeOver):
     """Spikformer's attention."""
 
     kind = CutSelfAttention
 
 
-class MaxFormerAttentionBuilder(_Builder):
+class MaxFormerAttentionBuilder(TakeOver):
     """Max-Former's attention for small images."""
 
     kind = CutMaxFormerAttention
 
 
-class QKAttentionBuilder(_Builder):
+class QKAttentionBuilder(TakeOver):
     """QKFormer's attention."""
 
     kind = CutQKAttention
 
 
-class SpikeDrivenAttentionBuilder(_Builder):
+class SpikeDrivenAttentionBuilder(TakeOver):
     """The Spike-driven Transformer's attention."""
 
     kind = CutSpikeDrivenAttention

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from snncompress import TakeOver
 
 
 class _Cut(nn.Module):
@@ -111,27 +110,13 @@ def _bias(q: Tensor, attn_mask: Tensor | None, *, is_causal: bool) -> Tensor | N
     return torch.zeros_like(attn_mask, dtype=q.dtype).masked_fill(~attn_mask, float("-inf"))
 
 
-class _Builder:
-    """Takes over the parts of the old module, values included."""
-
-    kind: type[_Cut]
-
-    def build(self, old: nn.Module, arguments: Mapping[str, Any]) -> nn.Module:
-        """Return the attention with widths of its own."""
-        del arguments
-        return self.kind(old)
-
-    def transfer(self, old: nn.Module, new: nn.Module) -> None:
-        """Do nothing: the new module holds the very parts of the old one."""
-
-
-class AttentionBuilder(_Builder):
+class AttentionBuilder(TakeOver):
     """Attention of ViT."""
 
     kind = CutAttention
 
 
-class WindowAttentionBuilder(_Builder):
+class WindowAttentionBuilder(TakeOver):
     """Attention of Swin."""
 
     kind = CutWindowAttention

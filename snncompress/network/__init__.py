@@ -11,6 +11,7 @@ from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners
 from snncompress.network.proof import Difference, Proof, prove, spike_difference, spike_trains
 from snncompress.network.source import FromArchitecture, InHand, Source
+from snncompress.network.taking_over import TakeOver
 from snncompress.network.time import Time
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Slice",
     "Source",
     "Spikes",
+    "TakeOver",
     "Time",
     "Timesteps",
     "declare",

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from snncompress import Fusible
 from snncompress.speed.kernels import run_rule
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "plugins.md"
 CHANNELS = 6
 
 
 @pytest.fixture
-def guide(tmp_path, monkeypatch):
-    """Return the guide's backend and its neuron, imported from its text."""
-    text = GUIDE.read_text(encoding="utf-8")
-    for name in ("my_neurons", "my_backend"):
-        found = re.search(rf"```python\n# {name}\.py\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-        (tmp_path / f"{name}.py").write_text(found[1], encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    from my_backend import MyBackend
-    from my_neurons import Integrate
-
-    yield MyBackend(), Integrate
-    for name in ("my_neurons", "my_backend"):
-        del sys.modules[name]
+def guide(import_from_the_guide):
+    """Return the guide's backend and its neuron."""
+    neurons, backend = import_from_the_guide("my_neurons", "my_backend")
+    return backend.MyBackend(), neurons.Integrate
 
 
 def numbers(*shape, seed):
