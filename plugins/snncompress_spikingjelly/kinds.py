@@ -75,8 +75,9 @@ class IF(_Kind):
         from spikingjelly.activation_based.neuron import IFNode
 
         del arguments
-        scaled = settings["v_threshold"] * _mean(neuron.divisor)  # as if all potentials were in units of the input
-        node: nn.Module = IFNode(**{**settings, "v_threshold": scaled})
+        potentials = {name: settings[name] for name in ("v_threshold", "v_reset") if settings[name] is not None}
+        scaled = {name: value * _mean(neuron.divisor) for name, value in potentials.items()}  # in units of the input
+        node: nn.Module = IFNode(**{**settings, **scaled})
         return node
 
 

@@ -128,3 +128,13 @@ def follow(described):
         if not described.delayed and described.reset != "none":
             v = (1 - s) * h if described.reset == "hard" else h - s * threshold
     return torch.stack(spikes)
+
+
+@pytest.mark.parametrize("rest", [0.0, -0.5, 0.25])
+def test_a_neuron_that_no_longer_leaks_needs_as_much_input_as_before(rest):
+    """From rest to threshold are 1 - rest, and the input is halved: a steady input of 0.25 takes 8 * (1 - rest) steps."""
+    old = neuron.LIFNode(tau=2.0, v_threshold=1.0, v_reset=rest, step_mode="m")
+    new = in_place_of(old, HOST.make("backends", "spikingjelly"), HOST.make("neurons", "spikingjelly.if"), (1,))
+    fired = new(torch.full((24, 1, 1), 0.25)).flatten().nonzero().flatten() + 1
+    period = int(8 * (1 - rest))
+    assert fired.tolist() == list(range(period, 25, period))
