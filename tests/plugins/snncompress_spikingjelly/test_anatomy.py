@@ -190,6 +190,19 @@ def test_a_layer_that_is_something_else_is_no_part_of_a_block(networks):
     ]
 
 
+@pytest.mark.parametrize(
+    "norm", [torch.nn.Identity(), torch.nn.BatchNorm1d(128, affine=False)], ids=["folded", "without a scale"]
+)
+def test_a_norm_without_values_of_its_own_is_no_hindrance(networks, norm):
+    network = networks("spikformer").copy()
+    norm(torch.eye(128))
+    network.module.blocks[0].mlp.fc1[1] = norm.double().eval()
+    block = next(block for block in network.blocks() if block.path == "blocks.0.mlp")
+    smaller = network.cut([block], {block.dimensions[0].name: range(48)})
+    assert smaller.proofs[-1].num_spikes > 10_000
+    assert getattr(smaller.module.blocks[0].mlp.fc1[1], "num_features", 48) == 48
+
+
 @pytest.mark.parametrize("per", ["channel", "neuron"])
 @pytest.mark.parametrize("name", ["spikformer", "qkformer over channels", "spike-driven transformer", "maxformer"])
 def test_values_that_neurons_hold_are_cut_along(networks, make, new_run, name, per):
