@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from snncompress import EditError, NeuronBackend, NeuronDescription, Replace, spike_difference
+from snncompress import EditError, NeuronBackend, NeuronDescription, Offsets, Replace, spike_difference
 from snncompress_neurons.shapes import sample_shapes, shape_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def exchanged(network: Network, step: Substitution, run: Run) -> Network:
     exchanges = _exchanges(network, step)
     if not step.approximate:
         _refuse(exchanges)
-    changed = network.edited(_edits(network, exchanges, step))
+    changed = _begun_anew(network.edited(_edits(network, exchanges, step)), exchanges)
     run.note("substituted", [one.noted() for one in exchanges])
     if step.approximate and network.probe is not None:
         because = sorted({what for one in exchanges for what in one.obstacles})
@@ -109,6 +109,19 @@ def _edits(network: Network, exchanges: Sequence[Exchange], step: Substitution) 
         }
         edits.append(one.edit(learning, exact=not step.approximate))
     return edits
+
+
+def _begun_anew(network: Network, exchanges: Iterable[Exchange]) -> Network:
+    """Return the network with the offsets of new neurons in every snapshot: earlier ones counted from another start."""
+    placed = {network.module.get_submodule(one.path) for one in exchanges}
+    named = network.module.named_modules(remove_duplicate=False)
+    places = {path for path, part in named if part in placed and isinstance(part, Offsets)}
+    now = {name: value for name, value in network.tensors.items() if name.rpartition(".")[0] in places}
+    snapshots = {
+        label: {**kept, **{name: value.detach().clone() for name, value in now.items()}}
+        for label, kept in network.snapshots.items()
+    }
+    return replace(network, snapshots=snapshots)
 
 
 def _refuse(exchanges: Iterable[Exchange]) -> None:

@@ -57,7 +57,8 @@ class _Part:
         weight = layer.weight
         self.weights.append(Place(self.at(f"{conv}.weight"), 0, start))
         self.widths.append(Width(self.at(conv), "out_channels", self.at(f"{conv}.weight"), 0))
-        self.widths.append(Width(self.at(norm), "num_features", self.at(f"{norm}.weight"), 0))
+        if hasattr(self.module.get_submodule(norm), "num_features"):  # not where the norm is folded into the layer
+            self.widths.append(Width(self.at(norm), "num_features", self.at(f"{conv}.weight"), 0))
         self.others += [
             Place(self.at(f"{part}.{name}"), 0, start)
             for part in (conv, norm, neuron)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from math import isclose
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,6 +38,8 @@ class _Kind:
     def build(self, old: nn.Module, arguments: Mapping[str, Any]) -> nn.Module:
         """Return the new neuron, with the values of the description."""
         neuron = NeuronDescription.from_json(arguments["neuron"])
+        if not (self.leaks and _decays(neuron)):
+            neuron = _undivided(neuron)
         node: Any = self._node(neuron, _settings(old, neuron), arguments)
         node.store_v_seq = bool(getattr(old, "store_v_seq", False))
         return node  # type: ignore[no-any-return]
@@ -53,7 +56,9 @@ class _Kind:
             ),
             "it leaks to a resting potential and is reset by subtraction": neuron.reset == "soft" and neuron.rest != 0,
             "it forgets everything within a step (tau is not above 1)": any(tau <= 1 for tau in each(neuron.tau)),
-            "its input is divided by something else than tau": not (_is_one(neuron.divisor) or _decays(neuron)),
+            "its input is divided by something else than tau in each channel": (
+                isinstance(neuron.divisor, tuple) and not _decays(neuron)
+            ),
             "its surrogate gradient is none of SpikingJelly's": (
                 abroad and (neuron.surrogate is None or neuron.surrogate[0] not in _COMMON)
             ),
@@ -74,9 +79,8 @@ class IF(_Kind):
     def _node(self, neuron: NeuronDescription, settings: dict[str, Any], arguments: Mapping[str, Any]) -> nn.Module:
         from spikingjelly.activation_based.neuron import IFNode
 
-        del arguments
-        scaled = settings["v_threshold"] * _mean(neuron.divisor)  # as if all potentials were in units of the input
-        node: nn.Module = IFNode(**{**settings, "v_threshold": scaled})
+        del neuron, arguments
+        node: nn.Module = IFNode(**settings)
         return node
 
 
@@ -194,8 +198,12 @@ def _mean(values: Values) -> float:
     return sum(found) / len(found)
 
 
-def _is_one(values: Values) -> bool:
-    return all(value == 1 for value in each(values))
+def _undivided(neuron: NeuronDescription) -> NeuronDescription:
+    """Return the neuron with its potentials in units of the input, which then need not be divided."""
+    unit = _mean(neuron.divisor)
+    thresholds = tuple(value * unit for value in each(neuron.threshold))
+    threshold = thresholds if isinstance(neuron.threshold, tuple) else thresholds[0]
+    return replace(neuron, divisor=1.0, threshold=threshold, rest=neuron.rest * unit)
 
 
 def _decays(neuron: NeuronDescription) -> bool:

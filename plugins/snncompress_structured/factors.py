@@ -20,7 +20,9 @@ class Factors:
         num_out, num_in = old.weight.shape[:2]
         rank = int(arguments["rank"])
         first = _like(old, num_in, rank, bias=False)
-        second = _like(old, rank, num_out, bias=old.bias is not None)
+        second: Any = _like(old, rank, num_out, bias=old.bias is not None)
+        if old.bias is not None:
+            second.bias.requires_grad_(old.bias.requires_grad)
         return nn.Sequential(OrderedDict(first=first, second=second))
 
     def transfer(self, old: Any, new: Any) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def blocks_of(network: Network, x: Tensor) -> tuple[Block, ...]:
     """Ask every anatomy whose library is in use; what one recognised, a later one does not name again."""
+    network.reset()  # a state has the shape of its batch, and could pass for values of channels
     found: list[Block] = []
     taken: set[tuple[str, int, int]] = set()
     for name in _in_use(network.host):

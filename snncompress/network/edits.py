@@ -157,7 +157,10 @@ class Replace:
         if transfer:
             builder.transfer(old, new)
             new.to(next((value.device for value in module.parameters()), torch.device("cpu")))
-        new.train(old.training)
+        taken_over = set(old.modules())
+        for part in new.modules():
+            if part not in taken_over:
+                part.training = old.training
         if not self.path:
             return new, time
         for holder in list(module.modules()):

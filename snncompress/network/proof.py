@@ -59,7 +59,7 @@ class Difference:
         flipped: how many of them differ.
         by_layer: those of each layer in which any differs.
         largest_logit_difference: over all samples and classes.
-        predictions_changed: samples that are put into another class.
+        predictions_changed: samples that are put into another class, by the mean over time.
     """
 
     num_outputs: int
@@ -80,7 +80,7 @@ def spike_difference(before: Network, after: Network, probe: Tensor) -> Differen
     torch.set_rng_state(state)
     found, new = spike_trains(after, probe)
     layers = {path: int((old[path] != spikes).sum()) for path, spikes in new.items() if path in old}
-    changed = found.logits.argmax(-1) != expected.logits.argmax(-1)
+    changed = found.mean().argmax(-1) != expected.mean().argmax(-1)
     return Difference(
         sum(new[path].numel() for path in layers),
         sum(layers.values()),

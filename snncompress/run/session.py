@@ -97,6 +97,7 @@ class StepRun:
         if (done / _GENERATORS).is_file():
             kept = torch.load(done / _GENERATORS, weights_only=True)
             network = restore(done, self._before.source, self._before.host)
+            network.module.to(self._before.device)
             restore_generators(kept["generators"])  # building the network has drawn from them
             self._notes = kept["notes"]
             self._labels.update(kept["labels"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import snntorch
 import torch
-from exchanged_neurons import in_place_of, numbers
+from exchanged_neurons import in_place_of, numbers, torch_loop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from snntorch import surrogate
@@ -13,6 +13,7 @@ from spikingjelly.activation_based import neuron
 from spikingjelly.activation_based import surrogate as jelly_surrogate
 
 from snncompress import Host, NeuronDescription
+from snncompress_snntorch.nodes import StandIn
 
 HOST = Host.from_environment()
 T, B, C = 5, 8, 3
@@ -128,3 +129,28 @@ def follow(described):
         if not described.delayed and described.reset != "none":
             v = (1 - s) * h if described.reset == "hard" else h - s * threshold
     return torch.stack(spikes)
+
+
+@pytest.mark.parametrize("rest", [0.0, -0.5, 0.25])
+def test_a_neuron_that_no_longer_leaks_needs_as_much_input_as_before(rest):
+    """From rest to threshold are 1 - rest, and the input is halved: a steady input of 0.25 takes 8 * (1 - rest) steps."""
+    old = neuron.LIFNode(tau=2.0, v_threshold=1.0, v_reset=rest, step_mode="m")
+    new = in_place_of(old, HOST.make("backends", "spikingjelly"), HOST.make("neurons", "spikingjelly.if"), (1,))
+    fired = new(torch.full((24, 1, 1), 0.25)).flatten().nonzero().flatten() + 1
+    period = int(8 * (1 - rest))
+    assert fired.tolist() == list(range(period, 25, period))
+
+
+@pytest.mark.parametrize(("kind", "beta"), [("if", 1.0), ("lif", 0.75), ("plif", 0.75), ("slif", 0.75), ("alif", 0.75)])
+def test_an_input_that_is_divided_by_another_number_than_tau_is_so_in_the_other_library_too(kind, beta):
+    """What a SpikingJelly neuron becomes in snnTorch where its leak is trained: the input stays halved."""
+    own = {"reset_mechanism": "zero", "init_hidden": True, "spike_grad": surrogate.atan()}
+    values = {"beta": torch.tensor(beta), "threshold": torch.tensor(0.25), "divisor": torch.tensor(2.0)}
+    old = StandIn(**own, **values, takes_sequence=True)
+    backend, jelly = HOST.make("backends", "snntorch"), HOST.make("neurons", f"spikingjelly.{kind}")
+    assert jelly.obstacles(backend.describe(old), abroad=True) == []
+    new = in_place_of(old, backend, jelly, (C,), per=(jelly.per or ("channel",))[0])
+    found = spikes_of(new.double(), HOST.make("backends", "spikingjelly"), X)
+    fire = lambda above: (above > 0).double()  # noqa: E731 - a step function
+    assert torch.equal(found, torch_loop(X / 2, threshold=0.25, beta=beta, fire=fire, mechanism="zero"))
+    assert 0.1 < found.mean() < 0.9

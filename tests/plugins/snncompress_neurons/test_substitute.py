@@ -189,6 +189,28 @@ def test_a_snapshot_from_before_an_exchange_stays_whole(convnet, make, new_run):
     assert torch.equal(new.snapshots["init"]["neuron1.beta"], new.tensors["neuron1.beta"])
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("spikingjelly", "spikingjelly"), ("snntorch", "snntorch"), ("spikingjelly", "snntorch")]
+)
+def test_a_second_exchange_leaves_no_snapshot_that_counts_from_its_start(first, second, host, make, new_run):
+    """Offsets of the first neurons have the names of those of the second ones, and lead to other values from there."""
+    torch.manual_seed(0)
+    chain = declare(chain_of(), Time("multi_step", 2), build=chain_of, host=host)
+    chain = chain.with_weights({name: 4 * chain.tensors[name] for name in ("0.weight", "2.weight")})
+    chain = chain.with_probe(2 * torch.rand(2, 64, 6, generator=torch.Generator().manual_seed(1)))
+    learning = make("neurons.substitute", to="slif", library=first).apply(chain, new_run(chain))
+    early = learning.with_weights({name: torch.full_like(value, 0.1) for name, value in offsets_of(learning).items()})
+    trained = with_random_offsets(early.with_snapshot("epoch-1"))
+    trained = trained.with_weights({"0.weight": 1.1 * trained.tensors["0.weight"]})
+    again = make("neurons.substitute", to="slif", library=second).apply(trained, new_run(trained))
+    rewound = again.with_weights(again.snapshots["epoch-1"])
+    assert torch.equal(rewound.tensors["0.weight"], chain.tensors["0.weight"])
+    for before, after in zip(trained.neurons, rewound.neurons, strict=True):
+        expected, found = before.backend.intrinsics(before.module), after.backend.intrinsics(after.module)
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name].flatten(), value.flatten(), rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize("library", ["spikingjelly", "snntorch"])
 @pytest.mark.parametrize("per", ["channel", "layer"])
 def test_channels_are_cut_with_their_thresholds_and_leaks(per, library, host, make, new_run):

@@ -190,6 +190,30 @@ def test_a_layer_that_is_something_else_is_no_part_of_a_block(networks):
     ]
 
 
+@pytest.mark.parametrize(
+    "norm", [torch.nn.Identity(), torch.nn.BatchNorm1d(128, affine=False)], ids=["folded", "without a scale"]
+)
+def test_a_norm_without_values_of_its_own_is_no_hindrance(networks, norm):
+    network = networks("spikformer").copy()
+    norm(torch.eye(128))
+    network.module.blocks[0].mlp.fc1[1] = norm.double().eval()
+    block = next(block for block in network.blocks() if block.path == "blocks.0.mlp")
+    smaller = network.cut([block], {block.dimensions[0].name: range(48)})
+    assert smaller.proofs[-1].num_spikes > 10_000
+    assert getattr(smaller.module.blocks[0].mlp.fc1[1], "num_features", 48) == 48
+
+
+def test_the_state_of_a_batch_is_not_taken_for_values_of_channels(networks, make, new_run):
+    """A batch of as many samples as there are channels leaves membranes that begin with an axis of that size."""
+    step = make("neurons.substitute", to="lif", library="snntorch", select=("mlp",), approximate=True)
+    network = step.apply(networks("spikformer"), new_run(networks("spikformer")))
+    with torch.no_grad():
+        network.forward(network.probe[:, :1].expand(-1, 128, -1, -1, -1))
+    tensors = [one.tensor for block in network.blocks() for dim in block.dimensions for one in dim.others]
+    assert tensors
+    assert not [name for name in tensors if name.endswith(".mem")]
+
+
 @pytest.mark.parametrize("per", ["channel", "neuron"])
 @pytest.mark.parametrize("name", ["spikformer", "qkformer over channels", "spike-driven transformer", "maxformer"])
 def test_values_that_neurons_hold_are_cut_along(networks, make, new_run, name, per):

@@ -106,6 +106,13 @@ def test_frozen_weights_stay_frozen():
     assert not any(value.requires_grad for value in factors_of(nn.Linear(6, 4).requires_grad_(False), 2).parameters())
 
 
+def test_a_bias_is_trained_where_it_was_though_its_weight_is_frozen():
+    old = nn.Linear(6, 4)
+    old.weight.requires_grad_(False)
+    found = {name: value.requires_grad for name, value in factors_of(old, 2).named_parameters()}
+    assert found == {"first.weight": False, "second.weight": False, "second.bias": True}
+
+
 class OwnLinear(nn.Linear):
     pass
 

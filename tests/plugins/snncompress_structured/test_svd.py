@@ -135,8 +135,20 @@ def test_a_plain_network_without_neurons_computes_the_same_at_full_rank(host, ma
     network = declare(ann(), time, build=ann, host=host).in_float64()
     factored = make("lowrank.svd", rank=64).apply(network, new_run(network))
     assert [edit.path for edit in factored.edits] == ["1", "3"]
+    assert factored.proofs == (), "there is no batch to prove it on"
     x = torch.rand(32, 1, 8, 8, dtype=torch.float64)
     assert (logits(factored, x) - logits(network, x)).abs().max() <= 1e-9
+
+
+def test_a_plain_network_without_neurons_is_proved_by_its_outputs(host, make, new_run):
+    torch.manual_seed(0)
+    time = Time("none", input="static", output="averaged", settable=False)
+    network = declare(ann(), time, build=ann, host=host).with_probe(torch.rand(32, 1, 8, 8))
+    step, precise = make("lowrank.svd", rank=64), network.in_float64()
+    (proof,) = step.apply(precise, new_run(precise)).proofs
+    assert (proof.num_spikes, proof.num_layers) == (0, 0)
+    assert 0 < proof.largest_logit_difference < 1e-12
+    assert step.apply(network, new_run(network)).proofs == ()
 
 
 def test_a_layer_of_a_user_at_full_rank_is_proved_in_float64_and_not_claimed_in_float32(jelly, make, new_run):

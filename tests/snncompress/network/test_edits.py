@@ -162,6 +162,27 @@ def test_an_exact_replacement_is_proved(chain, builders, x):
     assert network.proofs[0].num_layers == 2
 
 
+class Wrapped:
+    """A builder: a module that holds the very one that was there."""
+
+    def build(self, old, arguments):
+        del arguments
+        return torch.nn.Sequential(old, torch.nn.Dropout())
+
+    def transfer(self, old, new):
+        assert new[0] is old
+
+
+def test_parts_that_are_taken_over_keep_their_mode(host, monkeypatch):
+    """A norm that its user has frozen stays so; what is new follows the module whose place it takes."""
+    monkeypatch.setitem(host.catalogue["modules"], "test.wrapped", f"{__name__}:Wrapped")
+    root = torch.nn.Sequential(torch.nn.Sequential(torch.nn.Linear(6, 6), torch.nn.BatchNorm1d(6)))
+    root[0][1].eval()
+    changed, _ = Replace("0", "test.wrapped").perform(root, Time("multi_step", 2), host)
+    (linear, norm), dropout = changed[0]
+    assert [part.training for part in (changed[0], linear, norm, dropout)] == [True, True, False, True]
+
+
 def shared_neuron():
     node = neuron.LIFNode(tau=2.0, step_mode="m")
     return torch.nn.Sequential(torch.nn.Linear(6, 6), node, torch.nn.Linear(6, 6), node)

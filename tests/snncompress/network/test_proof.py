@@ -4,7 +4,7 @@ from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
 from snncompress import ProofError, Time, declare
-from snncompress.network import Cut, Size, Slice, Spikes, spike_trains
+from snncompress.network import Cut, Size, Slice, Spikes, spike_difference, spike_trains
 
 
 class NormedChain(nn.Module):
@@ -191,3 +191,23 @@ def _same():
     net = nn.Sequential(layer.Linear(6, 8), neuron.LIFNode(), layer.Linear(8, 3), neuron.IFNode())
     functional.set_step_mode(net, "m")
     return net
+
+
+def crossed(weight):
+    """Return a layer of two inputs whose neurons fire once for each whole unit of potential."""
+    module = nn.Sequential(layer.Linear(2, 2, bias=False), neuron.IFNode(v_reset=None))
+    functional.set_step_mode(module, "m")
+    module[0].weight.data = torch.tensor(weight)
+    return module
+
+
+def test_a_sample_changes_its_class_once_not_at_each_step(host):
+    """The first sample fires 2 and 1 times, and 1 and 2 times where the inputs are crossed; the second one never."""
+    straight, across = [[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]
+    before, after = (
+        declare(crossed(weight), Time("multi_step", 3), build=crossed, arguments={"weight": weight}, host=host)
+        for weight in (straight, across)
+    )
+    x_TBC = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]])
+    found = spike_difference(before, after, x_TBC)
+    assert (found.num_outputs, found.flipped, found.predictions_changed) == (12, 6, 1)

@@ -207,3 +207,15 @@ def test_a_stage_that_was_done_before_leaves_the_generators_as_its_work_did(fold
         run.stage("one", lambda: (torch.rand(1), network)[1])
         drawn.append(torch.rand(1).item())
     assert drawn[0] == drawn[1]
+
+
+def test_a_stage_that_was_done_before_comes_back_on_the_device_of_the_step(folder, host, loaders):
+    """The meta device stands in for a GPU: the weights of an artifact are read on the CPU."""
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    bench = DataBench(LoadersInHand.of(loaders, network, kind="static").data, host.catalogue["encoders"]["direct"](), 0)
+    devices = []
+    for device in ("cpu", "meta"):
+        network.module.to(device)
+        run = StepRun(seed=0, earlier=(), bench=bench, folder=folder / "w", network=network, watch=Watch(silent=True))
+        devices.append(str(run.stage("one", lambda: network).device))
+    assert devices == ["cpu", "meta"]
