@@ -12,7 +12,7 @@ from snncompress.components import Architecture, Inputs, Metric
 from snncompress.errors import DataError, EditError, InputError, ModelError, PipelineError, StateError
 from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
-from snncompress.plan.blank import recognised
+from snncompress.plan.blank import blank_batch, recognised
 from snncompress.plan.computing import computing_path
 from snncompress.plan.keys import key_of, metric_key, root_parts, step_parts
 from snncompress.plugins import Host
@@ -290,7 +290,8 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
     state = set(_first_state(pipeline, network))
     blocks = cache(partial(recognised, network, plan.inputs))
-    known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks, host=plan.host)
+    blank = cache(lambda: network.with_probe(blank_batch(network, plan.inputs)))
+    known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks, network=blank, host=plan.host)
     problems += _check_metrics(plan, known(frozenset(state)))
     strategies = tuple(step.strategy for step in plan.steps)
     for step in plan.steps:
