@@ -75,6 +75,9 @@ class LowRankFactors(Strategy):
             yield Problem(("select",), f"selector {list(terms)!r} {_NONE}", f"one is {_WHICH}")
         elif not any(step.compresses for step in facts.earlier):  # behind one the layers may have other sizes
             yield from self._check_sizes(matrices)
+        if "masks" in facts.state:
+            what = "masks are dropped where a layer is factored, and its factors have no zeros to speak of"
+            yield Problem(("use",), what, "factor first, prune then", warns=True)
         yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))

@@ -423,6 +423,11 @@ def test_weights_that_are_not_finite_are_an_error(jelly, make, new_run):
         make("lowrank.svd", rank=2).apply(broken, new_run(broken))
 
 
+def test_masks_that_would_be_dropped_are_worth_a_warning(spikformer, make):
+    (problem,) = make("lowrank.svd", rank=3).check(facts_of(spikformer, "weights", "masks"))
+    assert (problem.where, problem.warns, problem.hint) == (("use",), True, "factor first, prune then")
+
+
 def test_the_plan_knows_that_masks_are_gone(host, tmp_path):
     steps = [{"use": "train", "epochs": 1}, {"use": "prune.l1", "fraction": 0.5}, {"use": "lowrank.svd", "rank": 2}]
     source = pipeline_from(
