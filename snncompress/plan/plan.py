@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from snncompress.network import Network
 
 _ALLOW = "allow it with --allow-code"
+_USE = "setting use"
 
 Lines = Callable[[Sequence[tuple[Where, str, str]]], list[str]]
 """Turns places, problems and hints into located lines, in the order of the file."""
@@ -271,9 +272,12 @@ def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Sto
 
 
 def _changed(now: dict[str, str], last: dict[str, str] | None) -> tuple[str, ...]:
+    """Return the parts of a key that differ; of another strategy, not each of its settings."""
     if last is None:
         return ()
-    return tuple(name for name in sorted({*now, *last}) if now.get(name) != last.get(name))
+    names = [name for name in sorted({*now, *last}) if now.get(name) != last.get(name)]
+    is_another = _USE in names
+    return tuple(name for name in names if name == _USE or not (is_another and name.startswith("setting ")))
 
 
 def _check(plan: Plan, lines: Lines) -> list[str]:
