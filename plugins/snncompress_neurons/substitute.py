@@ -98,11 +98,14 @@ class Substitution(Strategy):
 
     def _check_selector(self, facts: Facts) -> Iterable[Problem]:
         """Return problems of ``select``: terms that match nothing, or no neuron."""
+        neurons = facts.inventory.select(("neuron",))
+        if not neurons:
+            yield Problem(("use",), "this network has no neuron that a backend knows", "see `snncompress inspect`")
+            return
         unmatched = facts.inventory.unmatched(self.select)
         for bad in unmatched:
             hint = f"near: {', '.join(bad.near)}" if bad.near else "see `snncompress inspect`"
             yield Problem(("select",), f"selector {bad.term!r} matches nothing", hint)
-        neurons = facts.inventory.select(("neuron",))
         if not unmatched and not facts.inventory.select(self.select) & neurons:
             yield Problem(("select",), f"selector {list(self.select)!r} picks no neuron", "try 'neuron'")
 

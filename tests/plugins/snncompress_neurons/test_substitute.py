@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import snntorch
 import torch
+from channel_networks import plain_net
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
@@ -362,6 +363,12 @@ def problems_of(network, host, step, later=()):
 def test_settings_without_sense_are_found(settings, where, what, spikformer, host, make):
     found = problems_of(spikformer, host, make("neurons.substitute", **settings), (make("train", epochs=1),))
     assert found == [((where,), what, False)]
+
+
+def test_a_network_without_neurons_is_told(host, make):
+    network = declare(plain_net(), Time("none", 1, output="averaged", input="static"), build=plain_net, host=host)
+    found = problems_of(network, host, make("neurons.substitute", to="slif", finetune=ONE_EPOCH))
+    assert found == [(("use",), "this network has no neuron that a backend knows", False)]
 
 
 def test_an_exchange_that_nobody_trains_is_worth_a_warning(spikformer, host, make):
