@@ -60,6 +60,7 @@ def fault_without(network: Network, removals: Sequence[Removal]) -> tuple[str, s
 
 def _fault_of_running(network: Network, removals: Sequence[Removal]) -> str:
     """Say what the smaller network raises on the probe batch; nothing if it runs."""
+    assert network.probe is not None  # noqa: S101 - the groups were found with it
     edit = slice_of(network.tensors, removals)
     module, _ = edit.perform(network.copy().module, network.time, network.host)
     smaller = replace(network, module=module)
