@@ -32,12 +32,10 @@ def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Grou
     if reasons := nothing_goes(removals, groups):
         raise StepError(reasons)
     try:
-        smaller = network.edited([slice_of(network.tensors, removals)])
+        return network.edited([slice_of(network.tensors, removals)])
     except DOES_NOT_RUN as error:
         what, hint = fault_without(network, removals) or (_told_of(error), _FEWER)
         raise StepError(f"{what}; {hint}") from error
-    _require_whole_head(network, smaller)
-    return smaller
 
 
 def nothing_goes(removals: Sequence[Removal], groups: Sequence[Group]) -> str:
@@ -105,15 +103,6 @@ def slice_of(tensors: Mapping[str, Tensor], removals: Iterable[Removal]) -> Slic
 def _left(size: int, gone: Iterable[int]) -> tuple[int, ...]:
     """Return the positions that stay of ``size``; inputs of several groups share the positions of one."""
     return tuple(sorted(set(range(size)) - {entry % size for entry in gone}))
-
-
-def _require_whole_head(before: Network, after: Network) -> None:
-    """Raise StepError if an output of the network is gone; torch-pruning has cut class heads without a word."""
-    for name in before.inventory.weights(("head",)):
-        if name in after.tensors and after.tensors[name].shape[0] != before.tensors[name].shape[0]:
-            raise StepError(
-                f"the outputs of {name!r} would be cut, which the network returns; leave it out with select"
-            )
 
 
 def told(before: Network, after: Network, removals: Sequence[Removal], groups: Sequence[Group]) -> dict[str, Any]:

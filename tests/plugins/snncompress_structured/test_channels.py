@@ -27,7 +27,7 @@ from spikingjelly.activation_based import functional, neuron
 from spikingjelly.activation_based.model import sew_resnet, spiking_vgg
 from torch import nn
 
-from snncompress import Facts, Inputs, Network, StepError, Time, Training, declare, save
+from snncompress import Facts, Inputs, Network, Replace, StepError, Time, Training, declare, save
 from snncompress.network import InHand, open_architecture
 from snncompress.plan.blank import blank_batch
 from snncompress_structured import graph
@@ -289,6 +289,14 @@ def test_the_head_is_never_cut(opened, prune):
     for use, head in (("snntorch.convnet", "head"), ("spikingjelly.sew_resnet", "fc")):
         network = opened(use, (3, 32, 32))
         assert reason(prune, network, select=(head,)) == f"no channel can be removed: '{head}': {OUTPUT}"
+
+
+def test_what_lies_inside_of_a_head_is_cut_as_elsewhere(opened, prune):
+    network = opened("snntorch.convnet", (1, 8, 8)).edited([Replace("head", "structured.factors", {"rank": 4})])
+    after, note = prune(network, select=("head",))
+    assert note["channels"] == {"head.first": [4, 2]}
+    shapes = [tuple(after.tensors[f"head.{name}.weight"].shape) for name in ("first", "second")]
+    assert shapes == [(2, 4 * 64), (10, 2)]
 
 
 def test_too_small_a_fraction_is_told(opened, prune):
