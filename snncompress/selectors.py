@@ -79,7 +79,8 @@ def _covers(pattern: str, path: str) -> bool:
 def _near_names(term: str, parts: Sequence[Part]) -> tuple[str, ...]:
     if term.startswith("type:"):
         return tuple(f"type:{name}" for name in near(term.removeprefix("type:"), {part.type for part in parts}))
-    return tuple(near(term, {part.path for part in parts if part.path} | set(ROLES)))
+    roles = {role for part in parts for role in part.roles}
+    return tuple(near(term, {part.path for part in parts if part.path} | roles))
 
 
 _ADDED = ("bias", "pos_embed", "cls_token", "reg_token")

@@ -47,7 +47,8 @@ class Facts:
     ``state`` holds what the network will have when the step starts: ``weights`` (they are trained),
     ``snapshot:NAME``, ``masks``. ``earlier`` are the steps before this one, ``later`` those behind it. ``host`` holds the
     plugins, where the plan is made of a pipeline. ``blocks()`` gives the recognised blocks of the network as it is before the
-    first step.
+    first step, ``network()`` that network itself, for what follows from its structure alone: it may have no values (it is on
+    the meta device then), and its probe is an empty batch. A step that compresses may have changed its sizes.
     """
 
     inventory: Inventory
@@ -58,6 +59,7 @@ class Facts:
     later: tuple[Strategy, ...] = ()
     host: Host | None = None
     blocks: Callable[[], tuple[Block, ...]] = tuple
+    network: Callable[[], Network] | None = None
 
     def check_selector(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
         """Return a problem for each term that matches nothing, or one if no weight is picked."""

@@ -43,9 +43,9 @@ class Exchange:
 
 def exchanged(network: Network, step: Substitution, run: Run) -> Network:
     """Return the network with its neurons exchanged: proved to fire alike or, with ``approximate``, measured."""
-    exchanges = _exchanges(network, step)
-    if not step.approximate:
-        _refuse(exchanges)
+    exchanges = exchanges_of(network.neurons, network, step)
+    if not exchanges:
+        raise EditError(f"selector {list(step.select)!r} picks no neuron of this network")
     changed = _begun_anew(network.edited(_edits(network, exchanges, step)), exchanges)
     run.note("substituted", [one.noted() for one in exchanges])
     if step.approximate and network.probe is not None:
@@ -54,12 +54,12 @@ def exchanged(network: Network, step: Substitution, run: Run) -> Network:
     return changed
 
 
-def _exchanges(network: Network, step: Substitution) -> list[Exchange]:
-    """Return what is exchanged for what; raise EditError with every neuron that cannot be."""
+def exchanges_of(neurons: Iterable[Any], network: Network, step: Substitution) -> list[Exchange]:
+    """Return which of ``neurons`` is exchanged for what; raise EditError with every one that cannot be, or may not."""
     picked, kinds = network.inventory.select(step.select), step.kinds(network.host)
     found: list[Exchange] = []
     unknown: dict[str, list[str]] = {}
-    for item in network.neurons:
+    for item in neurons:
         if item.path in picked:
             one = _exchange(item, kinds, step)
             if isinstance(one, str):
@@ -68,9 +68,14 @@ def _exchanges(network: Network, step: Substitution) -> list[Exchange]:
                 found.append(one)
     if unknown:
         raise EditError(f"some neurons cannot be exchanged, leave them out of `select`: {_told(unknown)}")
-    if not found:
-        raise EditError(f"selector {list(step.select)!r} picks no neuron of this network")
+    if not step.approximate:
+        _refuse(found)
     return found
+
+
+def has_values(item: Any) -> bool:
+    """Tell whether a neuron can be described: one that keeps its leak in a tensor cannot without values."""
+    return not any(value.is_meta for value in item.module.state_dict().values())
 
 
 def _exchange(item: Any, kinds: Mapping[str, NeuronKind], step: Substitution) -> Exchange | str:

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from snncompress import Facts, Intrinsic, Names, Number, Per, Problem, Run, Strategy, Training, as_tuple, did_you_mean
+from snncompress import (
+    EditError,
+    Facts,
+    Intrinsic,
+    Names,
+    Number,
+    Per,
+    Problem,
+    Run,
+    Strategy,
+    Training,
+    as_tuple,
+    did_you_mean,
+)
 
 if TYPE_CHECKING:
     from snncompress import Host, Network, NeuronKind
@@ -50,16 +63,20 @@ class Substitution(Strategy):
         return self.finetune
 
     def check(self, facts: Facts) -> Iterable[Problem]:
-        """Find kinds and neurons that do not exist, settings without effect, and a substitution that changes nothing."""
-        yield from self._check_selector(facts)
+        """Find kinds and neurons that do not exist, exchanges that are refused, and settings without effect."""
+        wrong = [*self._check_selector(facts), *(self._check_kind(facts.host) if facts.host is not None else ())]
+        yield from wrong or self._check_exchanges(facts)
         if not self.approximate:
             hint = "put a train step before it, give the model a checkpoint, or do without a proof: `approximate: true`"
             yield from facts.check_state("weights", where="use", hint=hint)
-        if facts.host is not None:
-            yield from self._check_kind(facts.host)
-            if self.finetune is None and self._only_learns(facts.host) and not _trained_later(self, facts):
-                what = "the new neurons compute what the old ones did until they are trained, and no step trains behind this one"
-                yield Problem(("use",), what, "give `finetune`, or put a step that trains behind it", warns=True)
+        if (
+            facts.host is not None
+            and self.finetune is None
+            and self._only_learns(facts.host)
+            and not _trained_later(self, facts)
+        ):
+            what = "the new neurons compute what the old ones did until they are trained, and no step trains behind this one"
+            yield Problem(("use",), what, "give `finetune`, or put a step that trains behind it", warns=True)
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
 
@@ -81,11 +98,14 @@ class Substitution(Strategy):
 
     def _check_selector(self, facts: Facts) -> Iterable[Problem]:
         """Return problems of ``select``: terms that match nothing, or no neuron."""
+        neurons = facts.inventory.select(("neuron",))
+        if not neurons:
+            yield Problem(("use",), "this network has no neuron that a backend knows", "see `snncompress inspect`")
+            return
         unmatched = facts.inventory.unmatched(self.select)
         for bad in unmatched:
             hint = f"near: {', '.join(bad.near)}" if bad.near else "see `snncompress inspect`"
             yield Problem(("select",), f"selector {bad.term!r} matches nothing", hint)
-        neurons = facts.inventory.select(("neuron",))
         if not unmatched and not facts.inventory.select(self.select) & neurons:
             yield Problem(("select",), f"selector {list(self.select)!r} picks no neuron", "try 'neuron'")
 
@@ -102,6 +122,18 @@ class Substitution(Strategy):
             yield Problem(("to",), f"unknown neuron {self.to!r}{where}", did_you_mean(self.to, known) + host.excuse())
         faults = [self.faults(kind) for kind in kinds.values()]
         yield from min(faults, key=len, default=[])
+
+    def _check_exchanges(self, facts: Facts) -> Iterable[Problem]:
+        """Return a problem if neurons would be refused; behind another exchange they are not yet known."""
+        from snncompress_neurons.exchange import exchanges_of, has_values
+
+        if facts.network is None or any(isinstance(step, Substitution) for step in facts.earlier):
+            return
+        network = facts.network()
+        try:
+            exchanges_of(filter(has_values, network.neurons), network, self)
+        except EditError as error:
+            yield Problem(("to",), str(error))
 
     def faults(self, kind: NeuronKind) -> list[Problem]:
         """Return problems of the settings that say how the new neuron trains."""

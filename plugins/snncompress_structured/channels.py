@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from snncompress import Count, Facts, Names, Number, Problem, Run, Strategy, Training
+from snncompress import Count, Facts, Names, Number, Problem, Run, StepError, Strategy, Training
 from snncompress_structured.choosing import least_important, picked
 
 if TYPE_CHECKING:
@@ -55,19 +55,24 @@ class ChannelPruning(Strategy):
         return self.finetune
 
     def check(self, facts: Facts) -> Iterable[Problem]:
-        """Find a selector that picks nothing, and a network that has not been trained."""
-        yield from facts.check_selector(self.select)
+        """Find a selector that picks nothing, an untrained network, and channels that cannot go as it is built."""
+        unmatched = facts.check_selector(self.select)
+        yield from unmatched
         yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
+        if facts.network is not None and not unmatched and not any(step.compresses for step in facts.earlier):
+            yield from self._check_structure(facts.network())
 
     def apply(self, network: Network, run: Run) -> Network:
         """Remove channels, then fine-tune."""
+        from snncompress_structured.importance import scores_of
         from snncompress_structured.removing import removed, told
-        from snncompress_structured.tracing import find_groups
 
-        groups = picked(find_groups(network, self.seconds_at_most), network.inventory.select(self.select))
-        removals = self._removals([group for group in groups if not group.trouble], network, run)
+        groups = self._groups(network)
+        able = [group for group in groups if not group.trouble]
+        scores = scores_of(able, self.importance, network, run.bench, self.samples)
+        removals = self._removals(able, scores, self.scope)
         smaller = removed(network, removals, groups)
         run.note("pruned", told(network, smaller, removals, groups))
         if self.finetune is None:
@@ -75,12 +80,38 @@ class ChannelPruning(Strategy):
         run.expect(self.finetune.epochs)
         return run.train(smaller, self.finetune, label="finetune")
 
-    def _removals(self, groups: Sequence[Group], network: Network, run: Run) -> list[Removal]:
-        from snncompress_structured.importance import scores_of
+    def _check_structure(self, network: Network) -> list[Problem]:
+        """Return a problem if nothing can go, or if the network does not run without as many channels, whichever they are."""
+        from snncompress_structured.importance import require_to_look_at
+        from snncompress_structured.removing import fault_without, nothing_goes
 
-        scores = scores_of(groups, self.importance, network, run.bench, self.samples)
+        try:
+            groups = self._groups(network)
+        except StepError as error:
+            return [Problem(("use",), str(error))]
+        able = [group for group in groups if not group.trouble]
+        try:
+            require_to_look_at(able, self.importance)
+        except StepError as error:
+            return [Problem(("importance",), str(error))]
+        equal = [[0.0] * group.size for group in able]
+        if reasons := nothing_goes(self._removals(able, equal, self.scope), groups):
+            return [Problem(("use",), reasons)]
+        if fault := fault_without(network, self._removals(able, equal, "layer")):
+            what, hint = fault
+            if self.scope == "global":
+                what = f"weights decide which layers lose channels; if all do, {what}"
+            return [Problem(("select",), what, hint, warns=self.scope == "global")]
+        return []
+
+    def _groups(self, network: Network) -> list[Group]:
+        from snncompress_structured.tracing import find_groups
+
+        return picked(find_groups(network, self.seconds_at_most), network.inventory.select(self.select))
+
+    def _removals(self, groups: Sequence[Group], scores: Sequence[Sequence[float]], scope: str) -> list[Removal]:
         limits = {"keep_at_least": self.keep_at_least, "round_to": self.round_to}
-        if self.scope == "global":
+        if scope == "global":
             return least_important(groups, scores, self.fraction, **limits)
         return [
             removal

@@ -44,6 +44,15 @@ def scores_of(
     return scores
 
 
+def require_to_look_at(groups: Sequence[Group], importance: str) -> None:
+    """Raise StepError where a group holds nothing that this importance looks at; values are not read."""
+    if importance == "firing":
+        _axes_of_spikes(groups)
+        return
+    for group in groups:
+        _from_weights(group, importance)
+
+
 def firing_rates(network: Network, axes: Mapping[str, int], bench: Bench, samples: int) -> dict[str, Tensor]:
     """Return for each neuron layer of ``axes`` the part of time, samples and places at which each channel fires.
 
@@ -111,10 +120,14 @@ def _mean_rates(group: Group, rates: Mapping[str, Tensor]) -> list[float]:
 
 
 def _of_weights(group: Group, importance: str) -> list[float]:
-    scores = _OF_WEIGHTS[importance]()(group.traced)
+    found: list[float] = _from_weights(group, importance).tolist()
+    return found
+
+
+def _from_weights(group: Group, importance: str) -> Tensor:
+    scores: Tensor | None = _OF_WEIGHTS[importance]()(group.traced)
     if scores is None:
         raise StepError(
             f"the channels of {group.name!r} pass no batch norm with a scale; choose another importance than {importance}"
         )
-    found: list[float] = scores.tolist()
-    return found
+    return scores

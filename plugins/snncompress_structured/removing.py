@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, no_grad
 
-from snncompress import Cut, Network, Size, Slice, Spikes, StepError
+from snncompress import Cut, Network, Size, Slice, Spikes, StepError, evaluating, leaving_generators
 from snncompress_structured.groups import Group, Removal, Side
 
 _NUM_SHOWN = 8
+_FEWER = "cut fewer layers: see select"
 DOES_NOT_RUN = (RuntimeError, ValueError, IndexError)
 """What torch and a network's own code raise over sizes that do not fit."""
 
@@ -27,29 +29,49 @@ def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Grou
         StepError: if nothing goes, or the network cannot run without these channels.
         ProofError: if it runs and computes something else.
     """
-    edit = slice_of(network.tensors, removals)
-    if not edit.cuts:
-        raise StepError(f"no channel can be removed: {_reasons(removals, groups)}")
+    if reasons := nothing_goes(removals, groups):
+        raise StepError(reasons)
     try:
-        smaller = network.edited([edit])
+        return network.edited([slice_of(network.tensors, removals)])
     except DOES_NOT_RUN as error:
-        culprits = [repr(name) for name in _culprits(network, removals)]
-        hint = f"leave out with select: {_shown(culprits)}" if culprits else "cut fewer layers: see select"
-        raise StepError(f"the network does not run without these channels ({error}); {hint}") from error
-    _require_whole_head(network, smaller)
-    return smaller
+        what, hint = fault_without(network, removals) or (_told_of(error), _FEWER)
+        raise StepError(f"{what}; {hint}") from error
 
 
-def _culprits(network: Network, removals: Sequence[Removal]) -> Iterator[str]:
-    """Yield the layers without whose channels alone the network does not run; a fixed size in its code is the cause."""
-    for removal in removals:
-        if removal.channels:
-            try:
-                network.edited([slice_of(network.tensors, [removal])])
-            except DOES_NOT_RUN:
-                yield removal.group.name
-            except StepError:
-                continue
+def nothing_goes(removals: Sequence[Removal], groups: Sequence[Group]) -> str:
+    """Say why no channel goes; nothing if one does."""
+    if any(removal.channels for removal in removals):
+        return ""
+    return f"no channel can be removed: {_reasons(removals, groups)}"
+
+
+def fault_without(network: Network, removals: Sequence[Removal]) -> tuple[str, str] | None:
+    """Say that the network does not run without these channels, and what to do; values are not looked at.
+
+    A fixed size in its code is the cause: layers without whose channels alone it does not run are the ones to leave out.
+    """
+    if not (fault := _fault_of_running(network, removals)):
+        return None
+    culprits = [repr(f"!{one.group.name}") for one in removals if one.channels and _fault_of_running(network, [one])]
+    return fault, f"leave out with select: {', '.join(culprits)}" if culprits else _FEWER
+
+
+def _fault_of_running(network: Network, removals: Sequence[Removal]) -> str:
+    """Say what the smaller network raises on the probe batch; nothing if it runs."""
+    assert network.probe is not None  # noqa: S101 - the groups were found with it
+    edit = slice_of(network.tensors, removals)
+    module, _ = edit.perform(network.copy().module, network.time, network.host)
+    smaller = replace(network, module=module)
+    try:
+        with evaluating(module), leaving_generators(), no_grad():
+            smaller.own_way(network.probe)
+    except DOES_NOT_RUN as error:
+        return _told_of(error)
+    return ""
+
+
+def _told_of(error: Exception) -> str:
+    return f"the network does not run without these channels ({error})"
 
 
 def slice_of(tensors: Mapping[str, Tensor], removals: Iterable[Removal]) -> Slice:
@@ -83,15 +105,6 @@ def _left(size: int, gone: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(set(range(size)) - {entry % size for entry in gone}))
 
 
-def _require_whole_head(before: Network, after: Network) -> None:
-    """Raise StepError if an output of the network is gone; torch-pruning has cut class heads without a word."""
-    for name in before.inventory.weights(("head",)):
-        if name in after.tensors and after.tensors[name].shape[0] != before.tensors[name].shape[0]:
-            raise StepError(
-                f"the outputs of {name!r} would be cut, which the network returns; leave it out with select"
-            )
-
-
 def told(before: Network, after: Network, removals: Sequence[Removal], groups: Sequence[Group]) -> dict[str, Any]:
     """Return for the record how many channels each group had and has, and why others are left as they are."""
     return {
@@ -103,7 +116,10 @@ def told(before: Network, after: Network, removals: Sequence[Removal], groups: S
 
 def _reasons(removals: Sequence[Removal], groups: Sequence[Group]) -> str:
     reasons = [f"{group.name!r}: {group.trouble}" for group in groups if group.trouble]
-    reasons += [f"{one.group.name!r}: so small a part of its {one.group.size} channels is none" for one in removals]
+    reasons += [
+        f"{one.group.name!r}: fraction, keep_at_least and round_to leave it all of its {one.group.size} channels"
+        for one in removals
+    ]
     return _shown(reasons) if reasons else "the selector picks no layer with channels"
 
 

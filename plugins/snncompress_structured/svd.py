@@ -74,7 +74,10 @@ class LowRankFactors(Strategy):
         elif not matrices:
             yield Problem(("select",), f"selector {list(terms)!r} {_NONE}", f"one is {_WHICH}")
         elif not any(step.compresses for step in facts.earlier):  # behind one the layers may have other sizes
-            yield from self._check_sizes(matrices)
+            yield from self._check_layers(matrices, facts)
+        if "masks" in facts.state:
+            what = "masks are dropped where a layer is factored, and its factors have no zeros to speak of"
+            yield Problem(("use",), what, "factor first, prune then", warns=True)
         yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
@@ -95,6 +98,16 @@ class LowRankFactors(Strategy):
             return factored
         run.expect(self.finetune.epochs)
         return run.train(factored, self.finetune, label="finetune")
+
+    def _check_layers(self, matrices: Sequence[Matrix], facts: Facts) -> Iterable[Problem]:
+        """Find sizes that do not work, of the layers that turn out to be matrices where the network can be looked at."""
+        if facts.network is None:
+            return self._check_sizes(matrices)
+        try:
+            found, _ = _factorable(facts.network(), self._terms(facts.inventory))
+        except StepError as error:
+            return [Problem(("select",), str(error))]
+        return self._check_sizes(found)
 
     def _check_sizes(self, matrices: Sequence[Matrix]) -> Iterable[Problem]:
         if fault := self._budget_fault(matrices):

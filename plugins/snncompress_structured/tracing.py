@@ -10,7 +10,7 @@ import torch
 import torch_pruning
 from torch import Tensor, nn
 
-from snncompress import Network, StepError
+from snncompress import Network, StepError, leaving_generators
 from snncompress_structured.graph import Traced, trace
 from snncompress_structured.groups import Group, Member
 from snncompress_structured.removing import DOES_NOT_RUN
@@ -35,7 +35,7 @@ def find_groups(network: Network, seconds: float) -> tuple[Group, ...]:
         StepError: if the network has no probe batch, does not run on one sample, or takes longer than ``seconds``.
     """
     try:
-        with time_limit(seconds), torch.enable_grad():
+        with time_limit(seconds), torch.enable_grad(), leaving_generators():
             return _Reading.of(network).groups()
     except TimeoutError as error:
         raise StepError(

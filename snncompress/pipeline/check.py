@@ -12,7 +12,7 @@ from snncompress.errors import did_you_mean, near
 from snncompress.hookspecs import REGISTRATION
 from snncompress.pipeline.known import fields_at, kind_at
 from snncompress.pipeline.tree import kind_of
-from snncompress.pipeline.wording import spoken
+from snncompress.pipeline.wording import is_of_kind, spoken
 from snncompress.strategy import Problem, Where
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class _Translator:
                 continue
             if group[0]["type"] == "too_short" and len(_at(self._data, where)) >= group[0]["ctx"]["min_length"]:
                 continue  # pydantic counts the entries that are right
+            if all(map(is_of_kind, group)) and any(other[: len(where)] == where != other for other in grouped):
+                continue  # another member of the union takes such a value, and says what is wrong inside
             yield self._problem(where, group)
 
     def _where(self, error: Mapping[str, Any]) -> Where:

@@ -29,6 +29,11 @@ def spoken(error: Mapping[str, Any]) -> Words:
     return f"{text[:1].lower()}{text[1:]}, not {kind_of(value)}", ""
 
 
+def is_of_kind(error: Mapping[str, Any]) -> bool:
+    """Tell whether a value is refused for what it is, a mapping where a number should be, and not for what it holds."""
+    return error["type"] in _SHOULD_BE
+
+
 _WHOLE, _REAL, _BOOLEAN = "a whole number", "a number", "true or false"
 _LIST, _MAPPING = "a list", "a mapping of settings"
 _SHOULD_BE = {

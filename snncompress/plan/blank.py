@@ -22,8 +22,9 @@ def blank_batch(network: Network, inputs: Inputs) -> Tensor:
     """Return zeros as the network's ``forward`` takes them, on its device."""
     import torch
 
-    image = (_SAMPLES, *inputs.image_shape)
-    shape = image if network.time.input == "static" else (network.time.T, *image)
+    sample = inputs.shape if inputs.kind == "static" else inputs.shape[1:]
+    batch = (_SAMPLES, *sample)
+    shape = batch if network.time.input == "static" else (network.time.T, *batch)
     return torch.zeros(shape, device=network.device)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from snncompress.compilers import compiler
@@ -88,7 +88,7 @@ def inspect(
         dict(kinds),
         network.owners.unknown,
         tuple(str(edit.to_json()["edit"]) for edit in network.edits),
-        tuple(map(str, _blocks(network, replace(inputs, shape=_shape(network, inputs))))),
+        tuple(map(str, _blocks(network, Inputs(_shape(network, inputs), num_classes)))),
         tuple(_modules(network, found.layers)),
         {"path": found.path, "remarks": list(found.remarks)},
     )

@@ -12,7 +12,7 @@ from snncompress.components import Architecture, Inputs, Metric
 from snncompress.errors import DataError, EditError, InputError, ModelError, PipelineError, StateError
 from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
-from snncompress.plan.blank import recognised
+from snncompress.plan.blank import blank_batch, recognised
 from snncompress.plan.computing import computing_path
 from snncompress.plan.keys import key_of, metric_key, root_parts, step_parts
 from snncompress.plugins import Host
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from snncompress.network import Network
 
 _ALLOW = "allow it with --allow-code"
+_USE = "setting use"
 
 Lines = Callable[[Sequence[tuple[Where, str, str]]], list[str]]
 """Turns places, problems and hints into located lines, in the order of the file."""
@@ -271,9 +272,12 @@ def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Sto
 
 
 def _changed(now: dict[str, str], last: dict[str, str] | None) -> tuple[str, ...]:
+    """Return the parts of a key that differ; of another strategy, not each of its settings."""
     if last is None:
         return ()
-    return tuple(name for name in sorted({*now, *last}) if now.get(name) != last.get(name))
+    names = [name for name in sorted({*now, *last}) if now.get(name) != last.get(name)]
+    is_another = _USE in names
+    return tuple(name for name in names if name == _USE or not (is_another and name.startswith("setting ")))
 
 
 def _check(plan: Plan, lines: Lines) -> list[str]:
@@ -290,7 +294,8 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
     state = set(_first_state(pipeline, network))
     blocks = cache(partial(recognised, network, plan.inputs))
-    known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks, host=plan.host)
+    blank = cache(lambda: network.with_probe(blank_batch(network, plan.inputs)))
+    known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks, network=blank, host=plan.host)
     problems += _check_metrics(plan, known(frozenset(state)))
     strategies = tuple(step.strategy for step in plan.steps)
     for step in plan.steps:

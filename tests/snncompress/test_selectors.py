@@ -65,6 +65,13 @@ def test_a_term_that_matches_nothing_comes_with_near_names(term, near):
     assert unmatched.near[0] == near
 
 
+def test_a_role_that_no_module_has_is_not_near_itself():
+    fused = [part for part in PARTS if part.path not in ("blocks.0.attn.qk", "blocks.0.attn.v")]
+    _, (unmatched,) = select(("attention.qk",), fused)
+    assert unmatched.near == ("attention",)
+    assert select(("neuron",), PARTS[:4])[1][0].near == ()
+
+
 def test_roles_reach_the_modules_below():
     paths = dict.fromkeys(["stem", "stem.0", "stemless", "head"], "")
     assert assign_roles(paths, {"stem": ["stem"], "end": ["he*"]}) == {

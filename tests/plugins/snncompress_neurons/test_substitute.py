@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import snntorch
 import torch
+from channel_networks import plain_net
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
@@ -29,7 +30,7 @@ from snncompress import (
     save,
 )
 from snncompress.compilers import compiler
-from snncompress.network import spike_trains
+from snncompress.network import open_architecture, spike_trains
 from snncompress.run.optimizers import make_optimizer, make_scheduler
 from snncompress.run.watch import Watch
 from snncompress.speed import acceleration
@@ -386,6 +387,12 @@ def test_settings_without_sense_are_found(settings, where, what, spikformer, hos
     assert found == [((where,), what, False)]
 
 
+def test_a_network_without_neurons_is_told(host, make):
+    network = declare(plain_net(), Time("none", 1, output="averaged", input="static"), build=plain_net, host=host)
+    found = problems_of(network, host, make("neurons.substitute", to="slif", finetune=ONE_EPOCH))
+    assert found == [(("use",), "this network has no neuron that a backend knows", False)]
+
+
 def test_an_exchange_that_nobody_trains_is_worth_a_warning(spikformer, host, make):
     step = make("neurons.substitute", to="slif")
     what = "the new neurons compute what the old ones did until they are trained, and no step trains behind this one"
@@ -396,6 +403,28 @@ def test_an_exchange_that_nobody_trains_is_worth_a_warning(spikformer, host, mak
     assert problems_of(spikformer, host, step, (lottery,)) == []
     assert problems_of(spikformer, host, make("neurons.substitute", to="slif", finetune=ONE_EPOCH)) == []
     assert problems_of(spikformer, host, make("neurons.substitute", to="lif", library="snntorch")) == []
+
+
+def test_what_would_be_refused_is_told_before_anything_trains(spikformer, host, make):
+    facts = partial(Facts, spikformer.inventory, spikformer.time, Inputs((1, 8, 8), 10), frozenset({"weights"}))
+    known = partial(facts, host=host, network=lambda: spikformer)
+    (problem,) = make("neurons.substitute", to="if").check(known())
+    assert (problem.where, problem.warns) == (("to",), False)
+    assert problem.what.startswith("this would compute something else; allow it with `approximate: true`: ")
+    assert problem.what.endswith("and 7 more: it leaks (tau 2), and this one does not")
+    assert list(make("neurons.substitute", to="if", approximate=True).check(known())) == []
+    exchange = make("neurons.substitute", to="lif", library="snntorch", approximate=True)
+    assert list(make("neurons.substitute", to="if").check(known((exchange,)))) == []  # what it left is not known yet
+
+
+def test_a_neuron_without_values_is_not_judged(host, make):
+    inputs = Inputs((1, 28, 28), 10)
+    architecture = host.catalogue["architectures"]["spikingjelly.parametric_lif_net"](channels=2).resolved(inputs, 2)
+    network = open_architecture(architecture, host, values=False)
+    assert all(value.is_meta for value in network.tensors.values())
+    state = frozenset({"weights"})
+    facts = Facts(network.inventory, network.time, inputs, state, host=host, network=lambda: network)
+    assert list(make("neurons.substitute", to="if").check(facts)) == []
 
 
 def test_an_untrained_network_proves_nothing_and_is_exchanged_with_a_word(opened, host, make, new_run, x_TBCHW):

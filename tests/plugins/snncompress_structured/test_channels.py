@@ -27,11 +27,13 @@ from spikingjelly.activation_based import functional, neuron
 from spikingjelly.activation_based.model import sew_resnet, spiking_vgg
 from torch import nn
 
-from snncompress import Facts, Inputs, Network, StepError, Time, Training, declare, save
-from snncompress.network import InHand
+from snncompress import Facts, Inputs, Network, Replace, StepError, Time, Training, declare, save
+from snncompress.network import InHand, open_architecture
+from snncompress.plan.blank import blank_batch
 from snncompress_structured import graph
 
 OUTPUT = "its channels are the network's output"
+ALL_STAY = "fraction, keep_at_least and round_to leave it all of its 12 channels"
 
 
 def sew_parameters(width):
@@ -289,9 +291,17 @@ def test_the_head_is_never_cut(opened, prune):
         assert reason(prune, network, select=(head,)) == f"no channel can be removed: '{head}': {OUTPUT}"
 
 
+def test_what_lies_inside_of_a_head_is_cut_as_elsewhere(opened, prune):
+    network = opened("snntorch.convnet", (1, 8, 8)).edited([Replace("head", "structured.factors", {"rank": 4})])
+    after, note = prune(network, select=("head",))
+    assert note["channels"] == {"head.first": [4, 2]}
+    shapes = [tuple(after.tensors[f"head.{name}.weight"].shape) for name in ("first", "second")]
+    assert shapes == [(2, 4 * 64), (10, 2)]
+
+
 def test_too_small_a_fraction_is_told(opened, prune):
     told = reason(prune, opened("snntorch.convnet", (1, 8, 8)), fraction=0.04, select=("conv1",))
-    assert told == "no channel can be removed: 'conv1': so small a part of its 12 channels is none"
+    assert told == f"no channel can be removed: 'conv1': {ALL_STAY}"
 
 
 def test_a_norm_across_channels_is_named(declared, prune):
@@ -316,7 +326,7 @@ def test_code_that_names_a_size_fails_and_the_layer_is_named(declared, prune):
     network = declared(FixedSize())
     told = reason(prune, network)
     assert told.startswith("the network does not run without these channels (shape '[2, 8, 8, 8, 8]' is invalid")
-    assert told.endswith("leave out with select: 'second.0'")
+    assert told.endswith("leave out with select: '!second.0'")
     _, note = prune(network, select=("synapse", "!second"))
     assert note["channels"] == {"first.0": [8, 4]}
 
@@ -331,7 +341,7 @@ TRANSFORMERS = [
 @pytest.mark.parametrize(("use", "settings", "fixed"), TRANSFORMERS)
 def test_transformers_that_fix_sizes_are_cut_everywhere_else(opened, prune, use, settings, fixed):
     network = opened(use, (3, 16, 16), **settings)
-    assert reason(prune, network).endswith(f"leave out with select: {'; '.join(map(repr, fixed))}")
+    assert reason(prune, network).endswith(f"leave out with select: {', '.join(repr(f'!{path}') for path in fixed)}")
     after, note = prune(network, select=("synapse", *(f"!{path}" for path in fixed)))
     assert len(note["channels"]) >= 4
     assert after.proofs[-1].num_layers == len(network.neurons)
@@ -367,6 +377,48 @@ def test_a_trained_network_is_fine_and_mistakes_are_found(opened, make):
     wrong = make("prune.channels", fraction=0.5, select=("conv3",), finetune=Training(epochs=1, optimizer="sdg"))
     found = list(wrong.check(facts_of(network)))
     assert [problem.where for problem in found] == [("select",), ("use",), ("finetune", "optimizer")]
+
+
+@pytest.fixture
+def planned(host, make):
+    """Return a function that gives what the plan says of the step for a network without values."""
+
+    def problems(use, sizes, earlier=(), model=None, **settings):
+        inputs = Inputs(sizes, 10)
+        architecture = host.catalogue["architectures"][use](**(model or {})).resolved(inputs, 4)
+        network = open_architecture(architecture, host, timesteps=4, values=False)
+        blank = network.with_probe(blank_batch(network, inputs))
+        facts = Facts(
+            network.inventory, network.time, inputs, frozenset({"weights"}), earlier, host=host, network=lambda: blank
+        )
+        return list(make("prune.channels", **{"fraction": 0.5, **settings}).check(facts))
+
+    return problems
+
+
+@pytest.mark.parametrize(("use", "settings", "fixed"), TRANSFORMERS)
+def test_the_plan_names_layers_whose_sizes_the_code_fixes(planned, make, use, settings, fixed):
+    (problem,) = planned(use, (3, 16, 16), model=settings)
+    assert (problem.where, problem.warns) == (("select",), False)
+    assert problem.what.startswith("the network does not run without these channels (")
+    assert problem.hint == f"leave out with select: {', '.join(repr(f'!{path}') for path in fixed)}"
+    assert planned(use, (3, 16, 16), model=settings, select=[f"!{path}" for path in fixed]) == []
+    assert planned(use, (3, 16, 16), (make("prune.dsp", fraction=0.5),), model=settings) == []  # sizes are not known
+
+
+def test_the_plan_warns_where_weights_decide_which_layers_lose_channels(planned):
+    (problem,) = planned("spikingjelly.maxformer", (3, 16, 16), scope="global")
+    assert problem.warns
+    assert problem.what.startswith("weights decide which layers lose channels; if all do, the network does not run")
+
+
+def test_the_plan_says_that_nothing_can_go(planned):
+    (problem,) = planned("snntorch.convnet", (1, 8, 8), fraction=0.04, select=("conv1",))
+    assert (problem.where, problem.what) == (("use",), f"no channel can be removed: 'conv1': {ALL_STAY}")
+    (problem,) = planned("snntorch.convnet", (1, 8, 8), importance="bn_scale")
+    assert problem.where == ("importance",)
+    assert problem.what.startswith("the channels of 'conv1' pass no batch norm with a scale")
+    assert planned("snntorch.convnet", (1, 8, 8), importance="firing") == []
 
 
 class Tied(Grouped):

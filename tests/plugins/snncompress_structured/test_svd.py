@@ -417,6 +417,19 @@ def test_what_cannot_work_is_told_before_anything_runs(spikformer, make, setting
     assert problems[1].what == "needs trained weights, which no earlier step provides"
 
 
+def test_layers_that_turn_out_to_be_no_matrices_are_told_by_the_plan(host, tmp_path):
+    """The only convolutions of kernel size 1 in a SEW-ResNet18 are its shortcuts, of stride 2."""
+    pipeline = {
+        "version": 1,
+        "name": "strides",
+        "model": {"use": "spikingjelly.sew_resnet", "width": 4},
+        "data": "digits",
+        "steps": [{"use": "train", "epochs": 1}, {"use": "lowrank.svd", "rank": 2}],
+    }
+    with pytest.raises(PipelineError, match=r"^steps\.1\.select: selector .* picks no layer that can be run in two"):
+        make_plan(pipeline_from(pipeline, host).pipeline, host, Store(tmp_path))
+
+
 def test_behind_a_step_that_may_have_changed_sizes_the_plan_judges_none(spikformer, make):
     earlier = (make("lowrank.svd", rank=1),)
     for settings in ({"parameters_at_most": 500}, {"fraction": 0.1}):
@@ -433,6 +446,11 @@ def test_weights_that_are_not_finite_are_an_error(jelly, make, new_run):
     broken = jelly.with_weights({"fc1.weight": torch.full((24, 64), float("nan"))})
     with pytest.raises(StepError, match="'fc1' are not finite"):
         make("lowrank.svd", rank=2).apply(broken, new_run(broken))
+
+
+def test_masks_that_would_be_dropped_are_worth_a_warning(spikformer, make):
+    (problem,) = make("lowrank.svd", rank=3).check(facts_of(spikformer, "weights", "masks"))
+    assert (problem.where, problem.warns, problem.hint) == (("use",), True, "factor first, prune then")
 
 
 def test_the_plan_knows_that_masks_are_gone(host, tmp_path):

@@ -70,6 +70,11 @@ class Direct(Settings):
         raise AssertionError((x, timesteps, generator))
 
 
+class Parts(Settings):
+    qk: Fraction = 0.0
+    mlp: Fraction = 0.0
+
+
 class Prune(Strategy):
     """Zero the smallest weights."""
 
@@ -80,6 +85,7 @@ class Prune(Strategy):
     sizes: list[int] = Field(default_factory=list)
     steps: int | Literal["auto"] = "auto"
     quiet: bool = False
+    parts: Fraction | Parts = 0.0
     finetune: Training | None = None
 
 

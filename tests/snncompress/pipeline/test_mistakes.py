@@ -32,6 +32,21 @@ MISTAKES = [
         "",
         "p.yaml:8:5: steps.1.fraction: required setting is missing; part of the weights to remove",
     ),
+    (
+        "    fraction: 0.5\n",
+        "    fraction: 0.5\n    parts: {mpl: 0.5}\n",
+        "p.yaml:10:13: steps.1.parts.mpl: unknown setting; did you mean 'mlp'?",
+    ),
+    (
+        "    fraction: 0.5\n",
+        "    fraction: 0.5\n    parts: {mlp: half}\n",
+        "p.yaml:10:13: steps.1.parts.mlp: should be a number, not 'half'",
+    ),
+    (
+        "    fraction: 0.5\n",
+        "    fraction: 0.5\n    parts: [0.5]\n",
+        "p.yaml:10:5: steps.1.parts: should be a number or a mapping of settings, not a list",
+    ),
     ("fraction: 0.5", "fraction: 1.5", "p.yaml:9:5: steps.1.fraction: should be at most 1, not 1.5"),
     (
         "fraction: 0.5",

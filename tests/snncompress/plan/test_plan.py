@@ -75,6 +75,10 @@ def test_a_missing_measurement_is_not_finished(plan_of, tiny, finished):
             {"steps.0.lr": 0.5, "steps.1.fraction": 0.25},
             ["changed: setting lr", "changed: an earlier step, setting fraction"],
         ),
+        (
+            {"steps.1": {"use": "lowrank.svd", "rank": 2}},
+            ["finished earlier with the same key", "changed: setting use, versions"],
+        ),
     ],
     ids=str,
 )

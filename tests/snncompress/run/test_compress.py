@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from own_networks import JellyNet, LoopNet, Scaled
+from own_networks import JellyNet, LoopNet, Scaled, jelly_chain
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -157,6 +157,16 @@ def test_a_network_of_a_plugins_architecture_is_compressed_further(folder, pipel
     second = compress(first, steps=PRUNE, data=(images, images, images), silent=True)
     before = sum(int(mask.sum()) for mask in first.masks.values())
     assert sum(int(mask.sum()) for mask in second.network.masks.values()) == before - round(before / 2)
+
+
+@pytest.mark.parametrize("use", ["prune.dsp", "prune.channels"])
+def test_samples_that_are_no_images_are_planned_too(folder, host, use):
+    torch.manual_seed(0)
+    network = declare(jelly_chain(), Time("multi_step", 2), build=jelly_chain, host=host)
+    samples = TensorDataset(12 * torch.rand(40, 6), torch.arange(40) % 4)
+    result = compress(network, steps=[{"use": use, "fraction": 0.5}], data=(samples, samples, samples), silent=True)
+    values = [result.record.baseline["parameters"].value, result.record.final["parameters"].value]
+    assert values == [6 * 16 + 16 + 16 * 4 + 4, 6 * 8 + 8 + 8 * 4 + 4]
 
 
 def test_a_number_set_after_building_is_refused(folder, host, loaders):
