@@ -26,7 +26,7 @@ _STRATEGIES = f"""\
 
 A step names a strategy with `use` and gives its settings. A setting named `fraction` or `fraction_*` lies in 0..1 and
 is the part that is *removed*. What a selector may say stands in [magnitude pruning](../guides/magnitude-pruning.md#selectors).
-A setting of type `Training` takes the settings of [`train`](#train), all but `snapshots`.
+What a mapping such as `finetune: {{epochs: 4}}` may hold stands under the name of its type, [at the end](#mappings).
 """
 
 _COMPONENTS = f"""\
@@ -85,14 +85,19 @@ def built_in(host: Host, kind: str) -> dict[str, Description]:
 
 
 def _strategies(host: Host) -> str:
-    return _STRATEGIES + "".join(_entry(one, 2) for one in built_in(host, "strategies").values())
+    known = built_in(host, "strategies").values()
+    groups = {group.type: group for one in known for group in one.groups}
+    text = _STRATEGIES + "".join(_entry(one.use, one.text, one.settings, 2) for one in known)
+    text += "\n## Mappings\n"
+    return text + "".join(_entry(name, group.text, group.settings, 3) for name, group in sorted(groups.items()))
 
 
 def _components(host: Host) -> str:
     text = _COMPONENTS
     for kind, (title, where) in KINDS.items():
         text += f"\n## {title}\n\n{where}\n"
-        text += "".join(_entry(one, 3, _extra(host, kind, use)) for use, one in built_in(host, kind).items())
+        known = built_in(host, kind)
+        text += "".join(_entry(use, one.text, one.settings, 3, _extra(host, kind, use)) for use, one in known.items())
     return text
 
 
@@ -108,8 +113,8 @@ def _extra(host: Host, kind: str, use: str) -> str:
     return f"Short form: `{use}:{scheme.upper()}`.\n" if scheme else ""
 
 
-def _entry(one: Description, level: int, extra: str = "") -> str:
-    parts = [f"{'#' * level} `{one.use}`", one.text, extra.rstrip(), "\n".join(_table(one.settings))]
+def _entry(name: str, about: str, settings: tuple[Setting, ...], level: int, extra: str = "") -> str:
+    parts = [f"{'#' * level} `{name}`", about, extra.rstrip(), "\n".join(_table(settings))]
     return "\n" + "\n\n".join(part for part in parts if part) + "\n"
 
 

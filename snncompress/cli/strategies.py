@@ -28,3 +28,6 @@ def command(name: str | None, *, as_json: bool) -> None:
     else:
         click.echo(f"{name} (plugin {known[name].plugin})\n\n{known[name].text}\n")
         print_list((setting.row() for setting in known[name].settings), if_empty="it has no settings")
+        for group in known[name].groups:
+            click.echo(f"\n{group.type}: {group.text}\n")
+            print_list((setting.row() for setting in group.settings), if_empty="it has no settings")

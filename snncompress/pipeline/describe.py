@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-
     from snncompress.plugins import Host
 
 
@@ -30,14 +28,27 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Describe a type of setting that holds settings of its own, such as ``Training``."""
+
+    type: str
+    text: str
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
 class Description:
-    """Describe one component: what it is called, who provides it, what it does, its settings."""
+    """Describe one component: what it is called, who provides it, what it does, its settings.
+
+    ``groups`` are the types of those settings that are mappings.
+    """
 
     use: str
     plugin: str
     summary: str
     text: str
     settings: tuple[Setting, ...]
+    groups: tuple[Group, ...]
 
 
 def describe(host: Host, kind: str) -> dict[str, Description]:
@@ -48,22 +59,28 @@ def describe(host: Host, kind: str) -> dict[str, Description]:
 def _description(use: str, thing: Any, kind: str, host: Host) -> Description:
     text = inspect.cleandoc(thing.__doc__ or "")
     schema = thing.model_json_schema()
-    settings = tuple(
-        _setting(name, known, schema["properties"][name], schema)
-        for name, known in thing.model_fields.items()
-        if name != "use"
+    groups = (
+        Group(name, inspect.cleandoc(found.get("description", "")), _settings(found, schema))
+        for name, found in schema.get("$defs", {}).items()
+        if "properties" in found
     )
     owner = host.owner(kind, use)
-    return Description(use, owner.name if owner else "", text.split("\n\n")[0].replace("\n", " "), text, settings)
+    summary = text.split("\n\n")[0].replace("\n", " ")
+    return Description(use, owner.name if owner else "", summary, text, _settings(schema, schema), tuple(groups))
 
 
-def _setting(name: str, known: FieldInfo, found: dict[str, Any], schema: dict[str, Any]) -> Setting:
-    return Setting(
-        name=known.alias or name,
-        type=_type(found, schema),
-        required=known.is_required(),
-        default=found.get("default"),
-        description=(known.description or "").replace("\n", " "),
+def _settings(found: dict[str, Any], schema: dict[str, Any]) -> tuple[Setting, ...]:
+    required = found.get("required", ())
+    return tuple(
+        Setting(
+            name=name,
+            type=_type(known, schema),
+            required=name in required,
+            default=known.get("default"),
+            description=known.get("description", "").replace("\n", " "),
+        )
+        for name, known in found.get("properties", {}).items()
+        if name != "use"
     )
 
 

@@ -95,6 +95,15 @@ def test_strategies_are_listed_and_shown(run):
     assert "use" not in settings
 
 
+def test_strategies_shows_what_a_mapping_may_hold(run):
+    shown = run("strategies", "prune.dsp").stdout
+    for text in ("Fractions: Say for each kind", "chain  Of the channels", "Training: Say how", "warmup_epochs  "):
+        assert text in shown
+    groups = {one["type"]: one for one in json.loads(run("strategies", "prune.dsp", "--json").stdout)["groups"]}
+    assert [one["name"] for one in groups["Fractions"]["settings"]] == ["qk", "v", "mlp", "chain"]
+    assert {one["name"]: one["required"] for one in groups["Training"]["settings"]}["epochs"]
+
+
 def test_an_unknown_strategy_offers_a_near_one(run):
     done = run("strategies", "trian")
     assert (done.exit_code, done.stderr) == (2, "unknown strategy 'trian'; did you mean 'train'?\n")
