@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from torch import nn
@@ -14,12 +14,12 @@ class TakeOver:
     A subclass names in ``kind`` what is made of the old module, by a call with it as the only argument.
     """
 
-    kind: ClassVar[Callable[[Any], nn.Module]]
+    kind: ClassVar[type[nn.Module]]
 
     def build(self, old: nn.Module, arguments: Mapping[str, Any]) -> nn.Module:
         """Return the new module, which holds the very parts of ``old``."""
         del arguments
-        return type(self).kind(old)
+        return self.kind(old)
 
     def transfer(self, old: nn.Module, new: nn.Module) -> None:
         """Do nothing: there are no values but the old ones."""
