@@ -76,14 +76,8 @@ class Facts:
         return problems
 
     def check_training(self, training: Training, *, where: tuple[str, ...] = ()) -> list[Problem]:
-        """Return a problem for an optimiser or a loss that does not exist, or that this network cannot serve.
-
-        A warning for a training that ends before its learning rate has risen.
-        """
+        """Return a problem for an optimiser or a loss that does not exist, or that this network cannot serve."""
         problems: list[Problem] = []
-        if training.warmup_epochs >= training.epochs:
-            what = f"the learning rate still rises when training ends: it takes {training.warmup_epochs:g} epochs"
-            problems.append(Problem((*where, "epochs"), what, "train longer, or lower `warmup_epochs`", warns=True))
         if fault := optimizer_fault(training):
             setting, what, hint = fault
             problems.append(Problem((*where, setting), what, hint))

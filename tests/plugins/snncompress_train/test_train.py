@@ -86,14 +86,6 @@ def test_snapshots_never_reached_and_missing_membranes_are_found(network, make):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "warmup", "is_told"), [(1, 1, True), (3, 3.5, True), (2, 1, False), (1, 0.5, False)]
-)
-def test_a_training_that_is_all_warm_up_is_told_and_not_stopped(network, make, epochs, warmup, is_told):
-    found = list(make("train", epochs=epochs, warmup_epochs=warmup).check(facts(network)))
-    assert [(problem.where, problem.warns) for problem in found] == [(("epochs",), True)] * is_told
-
-
-@pytest.mark.parametrize(
     "wrong",
     [
         {"epochs": 0},
