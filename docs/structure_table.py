@@ -9,6 +9,7 @@ it never is.
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -74,20 +75,20 @@ def verdict(slif: Sequence[Record], lif: Sequence[Record]) -> str:
 
 
 def rows(sweep: Path) -> Iterator[str]:
-    """Yield the rows of one sweep, LIF and sLIF below each other, and the dense network before them."""
-    plain = sorted(folder for folder in sweep.iterdir() if folder.name.startswith("to=lif") and records(folder))
-    for number, folder in enumerate(plain):
-        lif, slif = records(folder), records(folder.with_name(folder.name.replace("to=lif", "to=slif")))
-        step = lif[0]["pipeline"]["steps"][2]
+    """Yield the rows of one sweep, LIF and sLIF below each other where both have run, and the dense network before them."""
+    names = {re.sub(r"^to=s?lif", "", folder.name) for folder in sweep.iterdir() if records(folder)}
+    for number, name in enumerate(sorted(names)):
+        lif, slif = (records(sweep / f"to={kind}{name}") for kind in ("lif", "slif"))
+        known = lif or slif
+        step = known[0]["pipeline"]["steps"][2]
+        title = f"{step['use']} {step['fraction']:g}"
         if not number:
-            yield row("dense", [record["baseline"] for record in lif], "")
-        yield row(f"{step['use']} {step['fraction']:g}, LIF", [record["final"] for record in lif], "")
+            yield row("dense", [record["baseline"] for record in known], "")
+        if lif:
+            yield row(f"{title}, LIF", [record["final"] for record in lif], "")
         if slif:
-            yield row(
-                f"{step['use']} {step['fraction']:g}, sLIF",
-                [record["final"] for record in slif],
-                f"{first_epochs(slif, lif)}; {verdict(slif, lif)}",
-            )
+            paired = f"{first_epochs(slif, lif)}; {verdict(slif, lif)}" if lif else ""
+            yield row(f"{title}, sLIF", [record["final"] for record in slif], paired)
 
 
 def main(folders: Sequence[str]) -> None:

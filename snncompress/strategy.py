@@ -63,7 +63,14 @@ class Facts:
 
     def check_selector(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
         """Return a problem for each term that matches nothing, or one if no weight is picked."""
-        problems = [
+        problems = self.check_terms(terms, where=where)
+        if not problems and not self.inventory.weights(terms):
+            problems.append(Problem((where,), f"selector {list(terms)!r} picks no synaptic weight", "try 'synapse'"))
+        return problems
+
+    def check_terms(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
+        """Return a problem for each term that matches nothing, whatever it is that is to be picked."""
+        return [
             Problem(
                 (where,),
                 f"selector {bad.term!r} matches nothing",
@@ -71,9 +78,6 @@ class Facts:
             )
             for bad in self.inventory.unmatched(terms)
         ]
-        if not problems and not self.inventory.weights(terms):
-            problems.append(Problem((where,), f"selector {list(terms)!r} picks no synaptic weight", "try 'synapse'"))
-        return problems
 
     def check_training(self, training: Training, *, where: tuple[str, ...] = ()) -> list[Problem]:
         """Return a problem for an optimiser or a loss that does not exist, or that this network cannot serve."""

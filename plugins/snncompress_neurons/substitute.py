@@ -102,10 +102,8 @@ class Substitution(Strategy):
         if not neurons:
             yield Problem(("use",), "this network has no neuron that a backend knows", "see `snncompress inspect`")
             return
-        unmatched = facts.inventory.unmatched(self.select)
-        for bad in unmatched:
-            hint = f"near: {', '.join(bad.near)}" if bad.near else "see `snncompress inspect`"
-            yield Problem(("select",), f"selector {bad.term!r} matches nothing", hint)
+        unmatched = facts.check_terms(self.select)
+        yield from unmatched
         if not unmatched and not facts.inventory.select(self.select) & neurons:
             yield Problem(("select",), f"selector {list(self.select)!r} picks no neuron", "try 'neuron'")
 

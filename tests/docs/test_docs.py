@@ -8,23 +8,19 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from doc_blocks import DOCS, ROOT, blocks_of, named
 
 from snncompress import Host, hookspecs
 from snncompress.cli.program import VERBS
 from snncompress.pipeline import Budget, Pipeline, load_pipeline, recipes
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 GENERATE = runpy.run_path(str(DOCS / "generate_reference.py"))
 
-FENCE = re.compile(r"^(?P<mark><!-- run -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-FILE = re.compile(r"# ([\w.]+)\n")
 SECTIONS = {
     "version": "version: 1",
     "name": "name: snippet",
@@ -36,30 +32,6 @@ SECTIONS = {
 """What a snippet that shows only some sections of a pipeline is completed with."""
 
 
-@dataclass(frozen=True)
-class Block:
-    """One fenced block: its page, its language, its text, the file it names, and whether it is to be run."""
-
-    page: Path
-    line: int
-    language: str
-    text: str
-    file: str | None
-    runs: bool
-
-    def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
-
-
-def blocks_of(page: Path) -> Iterator[Block]:
-    text = page.read_text(encoding="utf-8")
-    for found in FENCE.finditer(text):
-        name = FILE.match(found["text"])
-        line = text.count("\n", 0, found.start()) + 1
-        file = name[1] if name else None
-        yield Block(page, line, found["language"], found["text"], file, bool(found["mark"]))
-
-
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 PIPELINES = [block for block in BLOCKS if block.language == "yaml"]
 RUN = sorted({block.page for block in BLOCKS if block.runs})
@@ -69,10 +41,6 @@ def completed(snippet: str) -> str:
     """Return a whole pipeline: the snippet, and the sections that it leaves out."""
     shown = set(re.findall(r"^(\w+):", snippet, re.MULTILINE))
     return snippet + "".join(f"{text}\n" for name, text in SECTIONS.items() if name not in shown)
-
-
-def named(page: Path) -> dict[str, str]:
-    return {block.file: block.text for block in blocks_of(page) if block.file}
 
 
 @pytest.fixture(scope="session")

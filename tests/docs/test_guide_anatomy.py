@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from snncompress import Block, Host, ProofError, Time, declare, hookimpl
+from snncompress import Block, Host, ProofError, Time, declare
 
 HIDDEN = 8
 NETWORK = """
@@ -26,13 +25,9 @@ def build():
 
 @pytest.fixture
 def network(import_from_the_guide, tmp_path):
-    """Return a network with a gated block whose neurons fire; its host knows the guide's backend and anatomy."""
-    import_from_the_guide("my_neurons", "my_backend", "my_anatomy")
+    """Return a network with a gated block whose neurons fire; its host knows the guide's plugin."""
+    *_, plugin = import_from_the_guide("my_neurons", "my_backend", "my_anatomy", "my_plugin")
     host = Host.from_environment()
-    plugin = SimpleNamespace(
-        snncompress_backends=hookimpl(lambda: {"my_neurons": "my_backend:MyBackend"}),
-        snncompress_anatomies=hookimpl(lambda: {"my_neurons": "my_anatomy:MyAnatomy"}),
-    )
     host.register(plugin, name="guide")
     assert host.faults == []
 
