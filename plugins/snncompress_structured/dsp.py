@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from snncompress import Count, Facts, Fraction, Names, Problem, Run, Settings, StepError, Strategy, Training
+from snncompress import Count, EditError, Facts, Fraction, Names, Problem, Run, Settings, StepError, Strategy, Training
 from snncompress_structured.significance import num_left, num_left_together, significance, strongest
 
 if TYPE_CHECKING:
@@ -102,15 +102,11 @@ class DimensionPruning(Strategy):
         return network
 
     def _round(self, network: Network, whole: Mapping[str, int], number: int, run: Run) -> Network:
-        from snncompress_structured.removing import DOES_NOT_RUN
-
         blocks = self._blocks(network)
         try:
             smaller = network.cut(blocks, self._kept(network, blocks, whole, number / self.rounds))
-        except DOES_NOT_RUN as error:
-            raise StepError(
-                f"the network does not run without these indices ({error}); choose other parts with select"
-            ) from error
+        except EditError as error:
+            raise StepError(f"{error}; choose other parts with select") from error
         proofs = [proof.to_json() for proof in smaller.proofs[len(network.proofs) :]]
         run.note("rounds", [*run.notes().get("rounds", []), {"round": number, "proofs": proofs}])
         if self.finetune is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, no_grad
 
-from snncompress import Cut, Network, Size, Slice, Spikes, StepError, evaluating, leaving_generators
+from snncompress import Cut, EditError, Network, Size, Slice, Spikes, StepError, evaluating, leaving_generators
 from snncompress_structured.groups import Group, Removal, Side
 
 _NUM_SHOWN = 8
@@ -33,8 +33,8 @@ def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Grou
         raise StepError(reasons)
     try:
         return network.edited([slice_of(network.tensors, removals)])
-    except DOES_NOT_RUN as error:
-        what, hint = fault_without(network, removals) or (_told_of(error), _FEWER)
+    except EditError as error:
+        what, hint = fault_without(network, removals) or (str(error), _FEWER)
         raise StepError(f"{what}; {hint}") from error
 
 
@@ -66,12 +66,8 @@ def _fault_of_running(network: Network, removals: Sequence[Removal]) -> str:
         with evaluating(module), leaving_generators(), no_grad():
             smaller.own_way(network.probe)
     except DOES_NOT_RUN as error:
-        return _told_of(error)
+        return f"the network does not run without these channels ({error})"
     return ""
-
-
-def _told_of(error: Exception) -> str:
-    return f"the network does not run without these channels ({error})"
 
 
 def slice_of(tensors: Mapping[str, Tensor], removals: Iterable[Removal]) -> Slice:

@@ -135,8 +135,12 @@ class Network:
         """Return the network after ``edits``.
 
         Masks and snapshots are carried along. After a ``Slice``, and after a ``Replace`` that declares itself exact,
-        outputs and spike trains are proved equal on ``probe`` (or the network's own) in float64; raise ProofError if
-        they are not, EditError if an edit does not fit. Exact replacements that follow each other are proved together.
+        outputs and spike trains are proved equal on ``probe`` (or the network's own) in float64. Exact replacements that
+        follow each other are proved together.
+
+        Raises:
+            ProofError: if they are not equal.
+            EditError: if an edit does not fit, or the network does not run behind it.
         """
         network = self
         for _, numbered in groupby(enumerate(edits), _proved_together):

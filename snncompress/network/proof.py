@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from snncompress.errors import ProofError
+from snncompress.errors import EditError, ProofError
 from snncompress.network.edits import Edit, Slice
 from snncompress.network.leaving import evaluating
 from snncompress.network.output import Output
@@ -27,6 +27,11 @@ many or a wrong scale moves them by their own size, or by 1e-6 of it where a blo
 """
 
 
+_NUM_SHOWN = 4
+_DOES_NOT_RUN = (RuntimeError, ValueError, IndexError)
+"""What torch and a network's own code raise over sizes that do not fit."""
+
+
 @dataclass(frozen=True)
 class Proof:
     """State what was compared and what was seen.
@@ -35,6 +40,7 @@ class Proof:
         edit: the edit as JSON, without its indices.
         num_spikes: spikes that were compared; none in an ANN.
         num_layers: neuron layers that were compared; none in an ANN.
+        silent_layers: those of them in which nothing fires on the probe batch: equal, and little is shown of them.
         largest_logit_difference: in float64.
         float32_flips: spikes that differ when both run in float32; no verdict, summation order alone can cause them.
     """
@@ -42,12 +48,27 @@ class Proof:
     edit: str
     num_spikes: int
     num_layers: int
+    silent_layers: tuple[str, ...]
     largest_logit_difference: float
     float32_flips: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the proof as JSON data."""
-        return dict(vars(self))
+        return {**vars(self), "silent_layers": list(self.silent_layers)}
+
+    def __str__(self) -> str:
+        """Say in a line what was shown, and of which layers little."""
+        if not self.num_layers:
+            return f"{self.edit} proved: logits within {self.largest_logit_difference:.1g} in float64"
+        told = (
+            f"{self.edit} proved: {self.num_spikes:,} spikes of {self.num_layers} layers equal in float64, "
+            f"{self.float32_flips:,} differ in float32"
+        )
+        if not self.silent_layers:
+            return told
+        shown = ", ".join(map(repr, self.silent_layers[:_NUM_SHOWN]))
+        more = f" and {len(self.silent_layers) - _NUM_SHOWN} more" if len(self.silent_layers) > _NUM_SHOWN else ""
+        return f"{told}; little is shown of layers that stay silent on the batch: {shown}{more}"
 
 
 @dataclass(frozen=True)
@@ -120,14 +141,16 @@ def _stacked(seen: Sequence[Tensor]) -> Tensor:
 def prove(before: Network, after: Network, edit: Edit, probe: Tensor) -> Proof:
     """Compare ``after`` with ``before`` (masked where ``edit`` is a slice) on ``probe``; raise ProofError if they differ.
 
-    Raises ProofError too where a proof would prove nothing: norms that have seen no data, neurons that never fire, an ANN
-    that gives every sample the same logits.
+    Raises ProofError too where a proof would prove nothing: norms that have seen no data, a network in which nothing fires,
+    an ANN that gives every sample the same logits; and EditError where ``after`` does not run.
     """
     _require_live_norms(before.module)
     reference = before.with_weights(masked_like(before, edit)) if isinstance(edit, Slice) else before
     kept = {item.neuron: item for item in edit.spikes} if isinstance(edit, Slice) else {}
-    num_spikes, num_layers, difference = _compare_float64(reference, after, kept, probe)
-    return Proof(str(edit.to_json()["edit"]), num_spikes, num_layers, difference, _flips(reference, after, kept, probe))
+    spikes, difference = _compare_float64(reference, after, kept, probe)
+    silent = tuple(sorted(path for path, number in spikes.items() if not number))
+    flips = _flips(reference, after, kept, probe)
+    return Proof(str(edit.to_json()["edit"]), sum(spikes.values()), len(spikes), silent, difference, flips)
 
 
 def masked_like(network: Network, edit: Slice) -> dict[str, Tensor]:
@@ -150,14 +173,15 @@ def masked_like(network: Network, edit: Slice) -> dict[str, Tensor]:
 
 def _compare_float64(
     reference: Network, after: Network, kept: Mapping[str, Any], probe: Tensor
-) -> tuple[int, int, float]:
+) -> tuple[dict[str, int], float]:
+    """Return how many spikes each layer emits, all of them equal, and the largest difference of logits."""
     generator_state = torch.get_rng_state()
     expected, expected_spikes = spike_trains(reference.in_float64(), probe.double())
     torch.set_rng_state(generator_state)
-    found, found_spikes = spike_trains(after.in_float64(), probe.double())
+    found, found_spikes = _run_after(after, probe)
     is_ann = _is_ann(reference) and _is_ann(after)
-    num_spikes = sum(int((value != 0).sum()) for value in found_spikes.values())
-    if not num_spikes and not is_ann:
+    counted = {path: int((value != 0).sum()) for path, value in found_spikes.items()}
+    if not any(counted.values()) and not is_ann:
         raise ProofError(
             "no neuron fires on the probe batch, so nothing can be proved; train the network or calibrate its norms first"
         )
@@ -168,7 +192,14 @@ def _compare_float64(
         _require_equal_relatively(expected.logits, difference)
     elif not difference <= LOGIT_TOLERANCE:
         raise ProofError(f"logits differ by {difference:.3g} in float64 although every spike is equal")
-    return num_spikes, len(found_spikes), difference
+    return counted, difference
+
+
+def _run_after(after: Network, probe: Tensor) -> tuple[Output, dict[str, Tensor]]:
+    try:
+        return spike_trains(after.in_float64(), probe.double())
+    except _DOES_NOT_RUN as error:
+        raise EditError(f"the network does not run after this edit ({error})") from error
 
 
 def _is_ann(network: Network) -> bool:

@@ -102,13 +102,15 @@ class Execution:
         after = guarded(
             partial(self._hook, step.strategy, before, run), f"step {step.index + 1} ({step.strategy.use})", StepError
         )
-        proofs = [proof.to_json() for proof in after.proofs[len(before.proofs) :]]
+        proofs = after.proofs[len(before.proofs) :]
+        for proof in proofs:
+            self.watch.line(f"  {proof}")
         info = {
             "use": step.strategy.use,
             "parts": step.parts,
             "path": f"{run.path} {self.device}",
             "seconds": round(time.monotonic() - started, 3),
-            "notes": {**run.notes(), **({"proofs": proofs} if proofs else {})},
+            "notes": {**run.notes(), **({"proofs": [proof.to_json() for proof in proofs]} if proofs else {})},
         }
         guarded(partial(self._keep, step, after, info), f"keeping step {step.index + 1}", StepError)
 

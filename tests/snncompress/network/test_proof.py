@@ -79,6 +79,32 @@ def test_a_silent_network_proves_nothing(normed, x):
         quiet.edited([cut((0, 1))], probe=x)
 
 
+def two_neurons():
+    return nn.Sequential(
+        nn.Linear(6, 12), neuron.LIFNode(step_mode="m"), nn.Linear(12, 4), neuron.LIFNode(step_mode="m")
+    )
+
+
+def test_layers_that_stay_silent_are_named(host, x):
+    """The first neuron fires, the second is held below its threshold: equal, but nothing shows that it still works."""
+    torch.manual_seed(3)
+    network = declare(two_neurons(), Time("multi_step", 4), build=two_neurons, host=host)
+    held = network.with_weights({"2.weight": torch.zeros(4, 12), "2.bias": torch.full((4,), 0.4)})
+    keep = (0, 1, 2, 3, 4, 5)
+    slice_ = Slice(
+        (Cut("0.weight", 0, keep), Cut("0.bias", 0, keep), Cut("2.weight", 1, keep)),
+        (Size("0", "out_features", 6), Size("2", "in_features", 6)),
+        (Spikes("1", -1, keep),),
+    )
+    (proof,) = held.edited([slice_], probe=x).proofs
+    assert (proof.num_layers, proof.silent_layers) == (2, ("3",))
+    assert str(proof).endswith("; little is shown of layers that stay silent on the batch: '3'")
+    louder = held.with_weights({"2.bias": torch.full((4,), 2.5)})
+    (proof,) = louder.edited([slice_], probe=x).proofs
+    assert proof.silent_layers == ()
+    assert str(proof).startswith(f"slice proved: {proof.num_spikes:,} spikes of 2 layers equal in float64, ")
+
+
 def test_wrongly_declared_spikes_are_found_out(normed, x):
     calibrate(normed, x)
     right = cut((0, 1, 2))
