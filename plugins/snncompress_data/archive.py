@@ -30,13 +30,14 @@ class NumpyArchive(Settings):
     )
 
     def inputs(self) -> Inputs:
-        """Return shape and classes from the header of x_train alone; raise DataError if it is missing or malformed."""
+        """Return shape, classes and number from the header of x_train alone; raise DataError if it is missing or malformed."""
         from snncompress_data.npz import image_shape, read_header
 
         file = existing(self.file, "file")
         header = read_header(file, "x_train")
         shape = image_shape(file, "x_train", header)
-        return Inputs(shape, self.num_classes, "static" if len(shape) == 3 else "frames")  # noqa: PLR2004 - [C, H, W]
+        kind: Literal["static", "frames"] = "static" if len(shape) == 3 else "frames"  # noqa: PLR2004 - [C, H, W]
+        return Inputs(shape, self.num_classes, kind, self._num_train(header.shape[0]))
 
     def fingerprint(self) -> str:
         """Return the hash of the archive."""
@@ -49,6 +50,9 @@ class NumpyArchive(Settings):
         train, validation = self._train_and_validation()
         test = self._split("test")
         return Data(train, validation, test, inputs)
+
+    def _num_train(self, num_rows: int) -> int:
+        return num_rows - (num_held_out(self.validation, num_rows, repr(self.file)) if self.validation else 0)
 
     def _train_and_validation(self) -> tuple[Samples, Samples]:
         from snncompress_data.npz import keys
@@ -63,7 +67,7 @@ class NumpyArchive(Settings):
             return train, self._split("validation")
         if self.validation is None:
             raise DataError(f"{self.file!r} holds no x_validation; set 'validation', for example 'validation: 0.1'")
-        end = len(train) - num_held_out(self.validation, len(train), repr(self.file))
+        end = self._num_train(len(train))
         return (
             Samples(train.source, train.labels_N, range(end)),
             Samples(train.source, train.labels_N, range(end, len(train))),

@@ -37,8 +37,9 @@ class ImageFolder(Settings):
     )
 
     def inputs(self) -> Inputs:
-        """Return shape and classes from the names of the folders; raise DataError if folders are missing."""
-        return Inputs((self.channels, *self.size), len(self.classes()))
+        """Return shape, classes and number from the names of folders and files; raise DataError if any are missing."""
+        train, _ = self._train_and_validation()
+        return Inputs((self.channels, *self.size), len(train), num_train=sum(map(len, train)))
 
     def classes(self) -> tuple[str, ...]:
         """Return the names of the classes, in the order of their labels."""
@@ -61,15 +62,7 @@ class ImageFolder(Settings):
     def load(self, seed: int) -> Data:
         """Return the splits of the folder, which are the same for every seed."""
         del seed
-        per_class = self._files("train")
-        if (existing(self.root, "root") / "validation").is_dir():
-            if self.validation is not None:
-                raise DataError(
-                    f"{self.root!r} has a folder 'validation'; remove 'validation: {self.validation}' or the folder"
-                )
-            train, validation = per_class, self._files("validation")
-        else:
-            train, validation = self._held_out(per_class)
+        train, validation = self._train_and_validation()
         return Data(
             self._samples(train, "train"),
             self._samples(validation, "validation"),
@@ -91,6 +84,16 @@ class ImageFolder(Settings):
                 f"{str(folder / classes[per_class.index([])])!r} holds no {' or '.join(sorted(SUFFIXES))} file"
             )
         return per_class
+
+    def _train_and_validation(self) -> tuple[list[list[Path]], list[list[Path]]]:
+        per_class = self._files("train")
+        if not (existing(self.root, "root") / "validation").is_dir():
+            return self._held_out(per_class)
+        if self.validation is not None:
+            raise DataError(
+                f"{self.root!r} has a folder 'validation'; remove 'validation: {self.validation}' or the folder"
+            )
+        return per_class, self._files("validation")
 
     def _held_out(self, per_class: list[list[Path]]) -> tuple[list[list[Path]], list[list[Path]]]:
         if self.validation is None:

@@ -53,13 +53,13 @@ class Parquet(Settings):
         return self
 
     def inputs(self) -> Inputs:
-        """Return shape and classes from the schema of the files; raise DataError if files or columns are missing."""
+        """Return shape, classes and number from the files' metadata; raise DataError if files or columns are missing."""
         train, test = self._files()
         columns = self._columns(train + test)
         num_classes = self.num_classes or columns.num_classes
         if num_classes is None:
             raise DataError(f"{str(train[0])!r} does not list the names of its classes; set 'num_classes'")
-        return Inputs((self.channels, *self.size), num_classes)
+        return Inputs((self.channels, *self.size), num_classes, num_train=self._num_train(train))
 
     def fingerprint(self) -> str:
         """Return a hash of all files."""
@@ -83,6 +83,14 @@ class Parquet(Settings):
             Samples(test, test_labels_N, range(len(test_labels_N)), mean=self.mean, std=self.std),
             inputs,
         )
+
+    def _num_train(self, files: tuple[Path, ...]) -> int | None:
+        """Return how many rows are trained on; nothing for files without rows, which loading complains of."""
+        from snncompress_data.parquet_rows import num_rows
+
+        rows = sum(map(num_rows, files))
+        rows = min(rows, self.limit_train or rows)
+        return rows - num_held_out(self.validation, rows, "train") if rows else None
 
     def _files(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
         train, test = matching(self.train, "train"), matching(self.test, "test")

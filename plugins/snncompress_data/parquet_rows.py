@@ -85,11 +85,11 @@ class ParquetImages:
             for row, value in enumerate(_values(file, column, left)):
                 yield file, row, value
             if left is not None:
-                left -= min(left, _num_rows(file))
+                left -= min(left, num_rows(file))
 
 
 def _values(file: Path, column: str, limit: int | None) -> Iterator[Any]:
-    left = _num_rows(file) if limit is None else limit
+    left = num_rows(file) if limit is None else limit
     with _readable(file), pq.ParquetFile(file) as opened:
         for batch in opened.iter_batches(_ROWS_AT_ONCE, columns=[column]) if left else ():
             values = batch.column(0).slice(0, left).to_pylist()
@@ -99,7 +99,8 @@ def _values(file: Path, column: str, limit: int | None) -> Iterator[Any]:
                 return
 
 
-def _num_rows(file: Path) -> int:
+def num_rows(file: Path) -> int:
+    """Return the number of rows from the metadata of a file."""
     with _readable(file):
         return int(pq.read_metadata(file).num_rows)
 

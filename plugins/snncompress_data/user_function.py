@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import operator
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -81,7 +82,7 @@ class PythonData(Settings):
         return self._checked(Data(train, validation, test, self.inputs()))
 
     def _checked(self, data: Data) -> Data:
-        if data.inputs != self.inputs():
+        if replace(data.inputs, num_train=None) != self.inputs():
             raise DataError(f"{self.function!r} returned data of {data.inputs}; its settings say {self.inputs()}")
         for name in _SPLITS:
             self._check(getattr(data, name), f"{self.function!r}: {name}")

@@ -89,7 +89,8 @@ class LoadersInHand:
             _require_samples(name, split)
         train, validation, test = splits
         x_B = _first_batch(train)
-        inputs = Inputs(tuple(x_B.shape[1:]), _num_classes(network, x_B, kind), cast("Any", kind))
+        num_classes = _num_classes(network, x_B, kind)
+        inputs = Inputs(tuple(x_B.shape[1:]), num_classes, cast("Any", kind), len(_samples(train)))
         return cls(Data(train, validation, test, inputs))
 
     def canonical(self) -> dict[str, Any]:

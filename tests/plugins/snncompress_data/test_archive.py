@@ -62,9 +62,9 @@ def test_other_numbers_become_float32(archive, dtype):
 @pytest.mark.parametrize(
     ("shape", "inputs"),
     [
-        ((5, 2, 3), Inputs((1, 2, 3), 3, "static")),
-        ((5, 4, 2, 3), Inputs((4, 2, 3), 3, "static")),
-        ((5, 6, 2, 4, 3), Inputs((6, 2, 4, 3), 3, "frames")),
+        ((5, 2, 3), Inputs((1, 2, 3), 3, "static", 5)),
+        ((5, 4, 2, 3), Inputs((4, 2, 3), 3, "static", 5)),
+        ((5, 6, 2, 4, 3), Inputs((6, 2, 4, 3), 3, "frames", 5)),
     ],
 )
 def test_the_number_of_axes_says_what_the_samples_are(archive, shape, inputs):
@@ -86,6 +86,7 @@ def test_the_last_training_rows_validate_where_the_archive_holds_none(archive, v
     dataset = archive({"x_validation": None, "y_validation": None}, validation=validation)
     data = dataset.load(0)
     assert [len(data.train), len(data.validation)] == [3, 2]
+    assert dataset.inputs().num_train == 3
     assert torch.equal(data.validation[0][0], torch.from_numpy(X_TRAIN[3]))
     assert [label for _, label in data.validation] == [0, 1]
 
@@ -102,7 +103,7 @@ def test_inputs_read_the_header_alone(archive):
 
 def test_inputs_need_no_other_array(tmp_path):
     np.savez(tmp_path / "data.npz", x_train=X_TRAIN)
-    assert NumpyArchive(file=str(tmp_path / "data.npz"), num_classes=3).inputs() == Inputs((1, 2, 3), 3)
+    assert NumpyArchive(file=str(tmp_path / "data.npz"), num_classes=3).inputs() == Inputs((1, 2, 3), 3, num_train=5)
 
 
 @pytest.mark.parametrize(

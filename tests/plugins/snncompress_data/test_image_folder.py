@@ -68,7 +68,9 @@ def test_the_limit_is_per_class_and_split(root):
 
 def test_inputs_say_what_load_returns(root):
     settings = dataset(root, size=[4, 6], channels=3)
-    assert settings.inputs() == Inputs((3, 4, 6), 2)
+    assert settings.inputs() == Inputs((3, 4, 6), 2, num_train=6)
+    assert settings.load(0).inputs == settings.inputs()
+    assert len(settings.load(0).train) == 6
     assert settings.load(0).train.__getitems__([0, 5])[0].shape == (2, 3, 4, 6)
 
 

@@ -71,6 +71,7 @@ def test_a_tenth_validates_by_default(files):
 def test_limits_come_before_the_validation_rows(files):
     data = dataset(files, limit_train=5, limit_test=2, validation=0.4).load(0)
     assert values(data.train) == [0, 1, 2]
+    assert data.inputs.num_train == 3
     assert values(data.validation) == [3, 4]
     assert values(data.test) == [100, 101]
 
@@ -113,7 +114,7 @@ def test_colours_are_scaled_and_normalised(files, write, png):
 
 def test_grey_is_one_channel_and_other_sizes_are_resized(files):
     settings = dataset(files, size=[3, 5], channels=1)
-    assert settings.inputs() == Inputs((1, 3, 5), 3)
+    assert settings.inputs() == Inputs((1, 3, 5), 3, num_train=9)
     x_BCHW, labels_B = settings.load(0).test.__getitems__([3, 0])
     assert (x_BCHW * 255).round().unique(dim=0).flatten(1).unique(dim=1).flatten().tolist() == [100, 103]
     assert x_BCHW.shape == (2, 1, 3, 5)
@@ -124,8 +125,8 @@ def test_the_class_names_give_the_number_of_classes(write):
     features = {"label": {"names": ["ant", "bee", "cow", "doe"], "_type": "ClassLabel"}}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     files = {"train": write("a.parquet", [1, 2], [0, 1], metadata=metadata), "test": write("b.parquet", [1], [0])}
-    assert Parquet(**files, size=2).inputs() == Inputs((3, 2, 2), 4)
-    assert Parquet(**files, size=2, num_classes=7).inputs().num_classes == 7
+    assert Parquet(**files, size=2, validation=1).inputs() == Inputs((3, 2, 2), 4, num_train=1)
+    assert Parquet(**files, size=2, validation=1, num_classes=7).inputs().num_classes == 7
 
 
 @pytest.mark.parametrize("metadata", [None, {"huggingface": "{"}, {"huggingface": '{"info": 3}'}])
@@ -250,6 +251,7 @@ def real(cifar, **settings):
 def test_cifar_10_s_trains_on_9000_rows_and_validates_on_1000(cifar):
     data = real(cifar, limit_train=10_000, validation=1000).load(0)
     assert [len(data.train), len(data.validation), len(data.test)] == [9000, 1000, 10_000]
+    assert data.inputs.num_train == 9000
     expected = pq.read_table(cifar / "train.parquet", columns=["label"])["label"].to_pylist()[:10_000]
     found = [int(label) for split in (data.train, data.validation) for label in split.labels_N[split.rows]]
     assert found == expected
@@ -267,6 +269,6 @@ def test_cifar_images_are_those_that_pillow_decodes(cifar):
 
 
 def test_cifar_needs_its_number_of_classes(cifar):
-    assert real(cifar).inputs() == Inputs((3, 32, 32), 10)
+    assert real(cifar).inputs() == Inputs((3, 32, 32), 10, num_train=45_000)
     with pytest.raises(DataError, match="set 'num_classes'"):
         real(cifar).model_copy(update={"num_classes": None}).inputs()

@@ -31,8 +31,8 @@ def loaders():
     return tuple(DataLoader(split, batch_size=2) for split in sound())
 
 
-def whole(num_classes=2):
-    return Data(*sound(), Inputs((1, 2, 2), num_classes))
+def whole(num_classes=2, num_train=None):
+    return Data(*sound(), Inputs((1, 2, 2), num_classes, num_train=num_train))
 
 
 class Stream(IterableDataset):
@@ -99,6 +99,7 @@ def test_loaders_are_taken_as_they_are():
 @pytest.mark.usefixtures("module")
 def test_a_whole_data_is_taken_if_it_says_what_the_settings_say():
     assert isinstance(dataset("my_samples:whole").load(0), Data)
+    assert dataset("my_samples:whole", arguments={"num_train": 4}).load(0).inputs.num_train == 4
     with pytest.raises(
         DataError, match=r"returned data of Inputs\(.*num_classes=3.*settings say Inputs\(.*num_classes=2"
     ):

@@ -173,7 +173,8 @@ def test_samples_that_are_no_images_are_planned_too(folder, host, use):
 def test_a_number_set_after_building_is_refused(folder, host, loaders):
     module = Scaled()
     network = declare(module, Time("multi_step", 4), host=host)
-    assert LoadersInHand.of(loaders, network, kind="static").inputs().num_classes == 10
+    inputs = LoadersInHand.of(loaders, network, kind="static").inputs()
+    assert (inputs.num_classes, inputs.num_train) == (10, len(loaders[0].dataset))
     module.scale = 2.0
     with pytest.raises(ModelError, match="computes something else, although every stored tensor is equal"):
         compress(declare(module, Time("multi_step", 4), host=host), steps=PRUNE, data=loaders, silent=True)
