@@ -35,7 +35,7 @@ class Inputs:
         shape: of one sample, [C, H, W] for a static image, [T, C, H, W] for event frames.
         num_classes: number of classes.
         kind: ``static`` images (presented at each step or spike-coded) or event ``frames`` (which bring their time).
-        num_train: number of training samples, where it is known without counting them.
+        num_train: number of training samples, where it is known before any is read; whether compiling pays depends on it.
     """
 
     shape: tuple[int, ...]
