@@ -28,6 +28,8 @@ COLUMNS = {
 }
 """Value of the record, factor, and format."""
 
+METHODS = {"prune.l1": "L1P", "prune.dsp": "DSP"}
+
 
 def records(folder: Path) -> list[Record]:
     """Return the records of all seeds of one combination."""
@@ -42,12 +44,12 @@ def spoken(values: Sequence[float], form: str) -> str:
     return f"{middle} ± {spread:{form}} {unit}".strip() if spread else f"{middle} {unit}".strip()
 
 
-def row(name: str, states: Sequence[dict[str, Any]], first: str) -> str:
-    """Return one row of the table."""
+def row(name: str, states: Sequence[dict[str, Any]], paired: Sequence[str] = ("", "")) -> str:
+    """Return one row of the table; ``paired`` is what only a comparison of neurons tells."""
     cells = [
         spoken([factor * state[value]["value"] for state in states], form) for value, factor, form in COLUMNS.values()
     ]
-    return f"| {' | '.join([name, *cells, first])} |"
+    return f"| {' | '.join([name, *cells, *paired])} |"
 
 
 def history(record: Record) -> list[float]:
@@ -71,7 +73,7 @@ def verdict(slif: Sequence[Record], lif: Sequence[Record]) -> str:
     gaps = [round(100 * (one - other), 6) for one, other in pairs]
     signs = {(gap > 0) - (gap < 0) for gap in gaps}
     said = {frozenset({1}): "sLIF better", frozenset({-1}): "sLIF worse"}.get(frozenset(signs), "no difference seen")
-    return f"{', '.join(f'{gap:+.1f}' for gap in gaps)}: {said}"
+    return f"{', '.join(f'{gap:+.1f}' for gap in gaps)}; {said}"
 
 
 def rows(sweep: Path) -> Iterator[str]:
@@ -81,21 +83,21 @@ def rows(sweep: Path) -> Iterator[str]:
         lif, slif = (records(sweep / f"to={kind}{name}") for kind in ("lif", "slif"))
         known = lif or slif
         step = known[0]["pipeline"]["steps"][2]
-        title = f"{step['use']} {step['fraction']:g}"
+        title = f"{METHODS[step['use']]} {step['fraction']:g}"
         if not number:
-            yield row("dense", [record["baseline"] for record in known], "")
+            yield row("dense", [record["baseline"] for record in known])
         if lif:
-            yield row(f"{title}, LIF", [record["final"] for record in lif], "")
+            yield row(f"{title}, LIF", [record["final"] for record in lif])
         if slif:
-            paired = f"{first_epochs(slif, lif)}; {verdict(slif, lif)}" if lif else ""
+            paired = (first_epochs(slif, lif), verdict(slif, lif)) if lif else ("", "LIF not run")
             yield row(f"{title}, sLIF", [record["final"] for record in slif], paired)
 
 
 def main(folders: Sequence[str]) -> None:
     """Print a table for each sweep."""
     for folder in folders:
-        print(f"| {Path(folder).name} | {' | '.join(COLUMNS)} | first; difference of accuracy by seed |")  # noqa: T201 - a script
-        print("|---" * (len(COLUMNS) + 2) + "|")  # noqa: T201 - a script
+        print(f"| {Path(folder).name} | {' | '.join(COLUMNS)} | first | sLIF \N{MINUS SIGN} LIF by seed |")  # noqa: T201 - a script
+        print("|---" * (len(COLUMNS) + 3) + "|")  # noqa: T201 - a script
         print("\n".join(rows(Path(folder))))  # noqa: T201 - a script
 
 
