@@ -84,7 +84,27 @@ class DimensionPruning(Strategy):
         blocks = self._picked(known, facts.inventory.select)
         if nothing := self._nothing_to_cut(blocks, known):
             yield nothing
-        yield from self._contradictions(blocks)
+        contradictions = list(self._contradictions(blocks))
+        yield from contradictions
+        if facts.network is None or nothing or contradictions or any(step.compresses for step in facts.earlier):
+            return
+        yield from self._check_running(facts.network())
+
+    def _check_running(self, network: Network) -> Iterable[Problem]:
+        """Find blocks without whose indices the network's code does not run, whichever indices go."""
+        blocks = self._blocks(network)
+        dimensions = self._dimensions(blocks)
+        left = self._counts_by_layer(dimensions, {}, {one.name: one.size for one in dimensions}, 1.0)
+        first = {one.name: _first_of_each_head(one, left[one.name]) for one in dimensions}
+        if not (fault := network.fault_behind(network.cutting(blocks, first))):
+            return
+        able = [block for block in blocks if not block.refused]
+        culprits = [block for block in able if network.fault_behind(network.cutting([block], _of(block, first)))]
+        what = f"the network does not run without these indices ({fault})"
+        hint = f"leave out with select: {', '.join(repr(f'!{_owner(block)}') for block in culprits or able)}"
+        if self.scope == "global":
+            what = f"weights decide which dimensions lose indices; if all do, {what}"
+        yield Problem(("select",), what, hint, warns=self.scope == "global")
 
     def apply(self, network: Network, run: Run) -> Network:
         """Cut and fine-tune, round after round; each round is kept over an interruption."""
@@ -221,6 +241,16 @@ class DimensionPruning(Strategy):
 def _owner(block: Block) -> str:
     """Return the path by which a block is selected: its own, or that of the layer that writes its dimension."""
     return block.path or block.dimensions[0].weights[0].tensor.rpartition(".")[0]
+
+
+def _first_of_each_head(dimension: Dimension, count: int) -> list[int]:
+    starts = range(0, dimension.size, dimension.per_head)
+    return [start + index for start in starts for index in range(count)]
+
+
+def _of(block: Block, keep: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    """Return what is kept of one block's dimensions."""
+    return {one.name: keep[one.name] for one in block.dimensions if one.name in keep}
 
 
 def _scores(network: Network, dimension: Dimension) -> Tensor:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, no_grad
+from torch import Tensor
 
-from snncompress import Cut, EditError, Network, Size, Slice, Spikes, StepError, evaluating, leaving_generators
+from snncompress import Cut, EditError, Network, Size, Slice, Spikes, StepError
 from snncompress_structured.groups import Group, Removal, Side
 
 _NUM_SHOWN = 8
 _FEWER = "cut fewer layers: see select"
-DOES_NOT_RUN = (RuntimeError, ValueError, IndexError)
-"""What torch and a network's own code raise over sizes that do not fit."""
 
 
 def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Group]) -> Network:
@@ -57,17 +54,8 @@ def fault_without(network: Network, removals: Sequence[Removal]) -> tuple[str, s
 
 
 def _fault_of_running(network: Network, removals: Sequence[Removal]) -> str:
-    """Say what the smaller network raises on the probe batch; nothing if it runs."""
-    assert network.probe is not None  # noqa: S101 - the groups were found with it
-    edit = slice_of(network.tensors, removals)
-    module, _ = edit.perform(network.copy().module, network.time, network.host)
-    smaller = replace(network, module=module)
-    try:
-        with evaluating(module), leaving_generators(), no_grad():
-            smaller.own_way(network.probe)
-    except DOES_NOT_RUN as error:
-        return f"the network does not run without these channels ({error})"
-    return ""
+    fault = network.fault_behind([slice_of(network.tensors, removals)])
+    return f"the network does not run without these channels ({fault})" if fault else ""
 
 
 def slice_of(tensors: Mapping[str, Tensor], removals: Iterable[Removal]) -> Slice:

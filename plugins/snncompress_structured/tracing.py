@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from snncompress import Network, StepError, leaving_generators
 from snncompress_structured.graph import Traced, trace
 from snncompress_structured.groups import Group, Member
-from snncompress_structured.removing import DOES_NOT_RUN
 from snncompress_structured.sides import (
     SYNAPSES,
     UncuttableError,
@@ -42,7 +41,7 @@ def find_groups(network: Network, seconds: float) -> tuple[Group, ...]:
             f"torch-pruning has not traced {type(network.module).__name__} within {seconds:g} s; "
             "give it longer (seconds_at_most), or prune this network in another way"
         ) from error
-    except DOES_NOT_RUN as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise StepError(
             f"torch-pruning cannot trace {type(network.module).__name__} on one sample: {error}; "
             "prune this network in another way"

@@ -22,9 +22,10 @@ from snncompress.network.checkpoint import read_checkpoint
 from snncompress.network.cutting import cutting
 from snncompress.network.edits import Edit, Replace, Slice, survivors
 from snncompress.network.inventory import inventory_of
+from snncompress.network.leaving import evaluating, leaving_generators
 from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners, find_owners
-from snncompress.network.proof import Proof, prove
+from snncompress.network.proof import DOES_NOT_RUN, Proof, prove
 from snncompress.network.source import Source
 from snncompress.network.time import Time
 from snncompress.plugins import Host
@@ -151,7 +152,27 @@ class Network:
 
     def cut(self, blocks: Sequence[Block], keep: Mapping[str, Sequence[int]]) -> Network:
         """Return the network with the indices ``keep`` of the blocks' dimensions, by dimension; proved as ``edited`` does."""
-        return self.edited(cutting(self, blocks, keep))
+        return self.edited(self.cutting(blocks, keep))
+
+    def cutting(self, blocks: Sequence[Block], keep: Mapping[str, Sequence[int]]) -> tuple[Edit, ...]:
+        """Return the edits that ``cut`` makes; raise EditError where a block refuses or ``keep`` does not fit."""
+        return cutting(self, blocks, keep)
+
+    def fault_behind(self, edits: Sequence[Edit]) -> str:
+        """Say what running the probe batch raises behind ``edits``; nothing if it runs.
+
+        Structure alone counts, so that a network without values can be asked, and nothing is proved.
+        """
+        module, time = self.copy().module, self.time
+        for edit in edits:
+            module, time = edit.replay(module, time, self.host)
+        changed = replace(self, module=module.to(self.device), time=time, fast=None)
+        try:
+            with evaluating(module), leaving_generators(), torch.no_grad():
+                changed.own_way(_required(self.probe))
+        except DOES_NOT_RUN as error:
+            return str(error)
+        return ""
 
     def _edited_once(self, edit: Edit) -> Network:
         fresh = self.copy()
@@ -167,9 +188,7 @@ class Network:
     def _proved(self, before: Network, edit: Edit, probe: Tensor | None) -> Network:
         if not (isinstance(edit, Slice) or (isinstance(edit, Replace) and edit.exact)):
             return self
-        if probe is None:
-            raise EditError("a probe batch is needed to prove this edit; pass edited(edits, probe=x)")
-        return replace(self, proofs=(*self.proofs, prove(before, self, edit, probe)))
+        return replace(self, proofs=(*self.proofs, prove(before, self, edit, _required(probe))))
 
     def with_weights(self, tensors: Mapping[str, Tensor]) -> Network:
         """Return the network with other values in some of its tensors, masks applied; no edit is recorded."""
@@ -269,6 +288,14 @@ def _proved_together(numbered: tuple[int, Edit]) -> int:
     """Return the same number for exact replacements, and one of its own for every other edit."""
     number, edit = numbered
     return -1 if isinstance(edit, Replace) and edit.exact else number
+
+
+def _required(probe: Tensor | None) -> Tensor:
+    if probe is None:
+        raise EditError(
+            "a probe batch is needed to see that this edit fits: pass edited(edits, probe=x), or with_probe(x)"
+        )
+    return probe
 
 
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:

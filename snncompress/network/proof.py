@@ -28,7 +28,7 @@ many or a wrong scale moves them by their own size, or by 1e-6 of it where a blo
 
 
 _NUM_SHOWN = 4
-_DOES_NOT_RUN = (RuntimeError, ValueError, IndexError)
+DOES_NOT_RUN = (RuntimeError, ValueError, IndexError)
 """What torch and a network's own code raise over sizes that do not fit."""
 
 
@@ -198,7 +198,7 @@ def _compare_float64(
 def _run_after(after: Network, probe: Tensor) -> tuple[Output, dict[str, Tensor]]:
     try:
         return spike_trains(after.in_float64(), probe.double())
-    except _DOES_NOT_RUN as error:
+    except DOES_NOT_RUN as error:
         raise EditError(f"the network does not run after this edit ({error})") from error
 
 

@@ -3,9 +3,10 @@ import torch
 from channel_networks import SIDE, lively
 from oracles.networks import Case, images, live_network
 
-from snncompress import Data, Inputs, Time, declare
+from snncompress import Data, Facts, Inputs, Time, declare
 from snncompress.measure import DataBench
 from snncompress.network import open_architecture
+from snncompress.plan.blank import blank_batch, recognised
 from snncompress.run.session import StepRun
 from snncompress.run.watch import Watch
 
@@ -79,3 +80,27 @@ def prune(make, new_run):
         return after, run.notes()["pruned"]
 
     return apply
+
+
+@pytest.fixture
+def planned(host, make):
+    """Return a function that gives what the plan says of a step for a network without values."""
+
+    def problems(use, sizes, earlier=(), model=None, step="prune.channels", **settings):
+        inputs = Inputs(sizes, 10)
+        architecture = host.catalogue["architectures"][use](**(model or {})).resolved(inputs, 4)
+        network = open_architecture(architecture, host, timesteps=4, values=False)
+        blank = network.with_probe(blank_batch(network, inputs))
+        facts = Facts(
+            network.inventory,
+            network.time,
+            inputs,
+            frozenset({"weights"}),
+            earlier,
+            host=host,
+            blocks=lambda: recognised(network, inputs),
+            network=lambda: blank,
+        )
+        return list(make(step, **{"fraction": 0.5, **settings}).check(facts))
+
+    return problems

@@ -28,8 +28,7 @@ from spikingjelly.activation_based.model import sew_resnet, spiking_vgg
 from torch import nn
 
 from snncompress import Facts, Inputs, Network, Replace, StepError, Time, Training, declare, save
-from snncompress.network import InHand, open_architecture
-from snncompress.plan.blank import blank_batch
+from snncompress.network import InHand
 from snncompress_structured import graph
 
 OUTPUT = "its channels are the network's output"
@@ -377,23 +376,6 @@ def test_a_trained_network_is_fine_and_mistakes_are_found(opened, make):
     wrong = make("prune.channels", fraction=0.5, select=("conv3",), finetune=Training(epochs=1, optimizer="sdg"))
     found = list(wrong.check(facts_of(network)))
     assert [problem.where for problem in found] == [("select",), ("use",), ("finetune", "optimizer")]
-
-
-@pytest.fixture
-def planned(host, make):
-    """Return a function that gives what the plan says of the step for a network without values."""
-
-    def problems(use, sizes, earlier=(), model=None, **settings):
-        inputs = Inputs(sizes, 10)
-        architecture = host.catalogue["architectures"][use](**(model or {})).resolved(inputs, 4)
-        network = open_architecture(architecture, host, timesteps=4, values=False)
-        blank = network.with_probe(blank_batch(network, inputs))
-        facts = Facts(
-            network.inventory, network.time, inputs, frozenset({"weights"}), earlier, host=host, network=lambda: blank
-        )
-        return list(make("prune.channels", **{"fraction": 0.5, **settings}).check(facts))
-
-    return problems
 
 
 @pytest.mark.parametrize(("use", "settings", "fixed"), TRANSFORMERS)

@@ -312,6 +312,20 @@ def test_a_network_that_does_not_run_without_an_index(make, new_run, host):
         StepError, match=r"the network does not run after this edit \(.*\); choose other parts with select"
     ):
         make("prune.dsp", fraction=0.5).apply(network, new_run(network))
+    facts = replace(facts_of(network, "weights"), network=lambda: network)
+    (problem,) = make("prune.dsp", fraction=0.5).check(facts)
+    assert (problem.where, problem.warns) == (("select",), False)
+    assert problem.what.startswith("the network does not run without these indices (")
+    assert problem.hint == "leave out with select: '!0'"
+    (problem,) = make("prune.dsp", fraction=0.5, scope="global").check(facts)
+    assert problem.warns
+    assert problem.what.startswith("weights decide which dimensions lose indices; if all do, the network does not run")
+    assert list(make("prune.dsp", fraction=0.5).check(replace(facts, earlier=(make("prune.dsp", fraction=0.5),)))) == []
+
+
+@pytest.mark.parametrize("case", [*BLOCKS.values(), *CHAINS.values()], ids=[*BLOCKS, *CHAINS])
+def test_the_plan_cuts_every_architecture_without_values(planned, case):
+    assert planned(case.use, case.shape, model=dict(case.settings), step="prune.dsp") == []
 
 
 @pytest.mark.parametrize("use", ["prune.dsp", "prune.channels"])
