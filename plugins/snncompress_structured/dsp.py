@@ -101,7 +101,8 @@ class DimensionPruning(Strategy):
         able = [block for block in blocks if not block.refused]
         culprits = [block for block in able if network.fault_behind(network.cutting([block], _of(block, first)))]
         what = f"the network does not run without these indices ({fault})"
-        hint = f"leave out with select: {', '.join(repr(f'!{_owner(block)}') for block in culprits or able)}"
+        named = ", ".join(repr(f"!{_owner(block)}") for block in culprits)
+        hint = f"leave out with select: {named}" if culprits else "cut fewer blocks: see select"
         if self.scope == "global":
             what = f"weights decide which dimensions lose indices; if all do, {what}"
         yield Problem(("select",), what, hint, warns=self.scope == "global")

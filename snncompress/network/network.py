@@ -161,7 +161,8 @@ class Network:
     def fault_behind(self, edits: Sequence[Edit]) -> str:
         """Say what running the probe batch raises behind ``edits``; nothing if it runs.
 
-        Structure alone counts, so that a network without values can be asked, and nothing is proved.
+        Structure alone counts, so that a network without values can be asked, and nothing is proved. Raises EditError where
+        an edit does not fit, or there is no probe.
         """
         module, time = self.copy().module, self.time
         for edit in edits:
