@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         StateError,
         StepError,
         did_you_mean,
+        listed,
     )
     from snncompress.hookspecs import hookimpl
     from snncompress.measure import (
@@ -94,7 +95,7 @@ _PLACES = {
     "NeuronBackend NeuronKind Reporter",
     "counts": "Activity LayerActivity OperationCounts Row",
     "errors": "ArtifactError CountError DataError EditError InputError ModelError PipelineError PluginError ProofError "
-    "SnncompressError StateError StepError did_you_mean",
+    "SnncompressError StateError StepError did_you_mean listed",
     "hookspecs": "hookimpl",
     "measure": "measure Observation Predictions predict",
     "network": "Cut Edit Network Offsets Output Replace Size Slice Spikes TakeOver Time Timesteps declare evaluating leaving_generators "
@@ -207,6 +208,7 @@ __all__ = [
     "hookimpl",
     "import_object",
     "leaving_generators",
+    "listed",
     "load",
     "measure",
     "moved_beta",

@@ -79,6 +79,12 @@ def near(name: str, choices: Iterable[str], *, most: int = 3) -> list[str]:
     return difflib.get_close_matches(name, sorted(set(choices)), n=most, cutoff=0.6)
 
 
+def listed(items: Sequence[str], most: int) -> str:
+    """Name the first ``most`` of several things, and how many more there are."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Phrase a hint for an unknown name: a near one, or the list of all."""
     known = sorted(set(choices))

@@ -39,7 +39,7 @@ class ImageFolder(Settings):
     def inputs(self) -> Inputs:
         """Return shape, classes and number from the names of folders and files; raise DataError if any are missing."""
         train, _ = self._train_and_validation()
-        return Inputs((self.channels, *self.size), len(train), num_train=sum(map(len, train)))
+        return self._inputs(train)
 
     def classes(self) -> tuple[str, ...]:
         """Return the names of the classes, in the order of their labels."""
@@ -67,7 +67,7 @@ class ImageFolder(Settings):
             self._samples(train, "train"),
             self._samples(validation, "validation"),
             self._samples(self._files("test"), "test"),
-            self.inputs(),
+            self._inputs(train),
         )
 
     def _folder(self, split: str) -> Path:
@@ -84,6 +84,9 @@ class ImageFolder(Settings):
                 f"{str(folder / classes[per_class.index([])])!r} holds no {' or '.join(sorted(SUFFIXES))} file"
             )
         return per_class
+
+    def _inputs(self, train: list[list[Path]]) -> Inputs:
+        return Inputs((self.channels, *self.size), len(train), num_train=sum(map(len, train)))
 
     def _train_and_validation(self) -> tuple[list[list[Path]], list[list[Path]]]:
         per_class = self._files("train")

@@ -56,10 +56,12 @@ class Parquet(Settings):
         """Return shape, classes and number from the files' metadata; raise DataError if files or columns are missing."""
         train, test = self._files()
         columns = self._columns(train + test)
-        num_classes = self.num_classes or columns.num_classes
+        num_classes = self.num_classes or columns[0].num_classes
         if num_classes is None:
             raise DataError(f"{str(train[0])!r} does not list the names of its classes; set 'num_classes'")
-        return Inputs((self.channels, *self.size), num_classes, num_train=self._num_train(train))
+        rows = sum(one.num_rows for one in columns[: len(train)])
+        rows = min(rows, self.limit_train or rows)  # without any, loading says so
+        return Inputs((self.channels, *self.size), num_classes, num_train=self._num_train(rows) if rows else None)
 
     def fingerprint(self) -> str:
         """Return a hash of all files."""
@@ -75,7 +77,7 @@ class Parquet(Settings):
         train_files, test_files = self._files()
         train, test = self._images(train_files, self.limit_train), self._images(test_files, self.limit_test)
         labels_N = train.labels(inputs.num_classes)
-        end = len(labels_N) - num_held_out(self.validation, len(labels_N), "train")
+        end = self._num_train(len(labels_N))
         test_labels_N = test.labels(inputs.num_classes)
         return Data(
             Samples(train, labels_N, range(end), mean=self.mean, std=self.std),
@@ -84,13 +86,8 @@ class Parquet(Settings):
             inputs,
         )
 
-    def _num_train(self, files: tuple[Path, ...]) -> int | None:
-        """Return how many rows are trained on; nothing for files without rows, which loading complains of."""
-        from snncompress_data.parquet_rows import num_rows
-
-        rows = sum(map(num_rows, files))
-        rows = min(rows, self.limit_train or rows)
-        return rows - num_held_out(self.validation, rows, "train") if rows else None
+    def _num_train(self, num_rows: int) -> int:
+        return num_rows - num_held_out(self.validation, num_rows, "train")
 
     def _files(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
         train, test = matching(self.train, "train"), matching(self.test, "test")
@@ -102,14 +99,12 @@ class Parquet(Settings):
                 )
         return train, test
 
-    def _columns(self, files: tuple[Path, ...]) -> Columns:
+    def _columns(self, files: tuple[Path, ...]) -> tuple[Columns, ...]:
         from snncompress_data.parquet_rows import find_columns
 
-        found = [find_columns(file, self.image, self.label) for file in files]
-        return found[0]
+        return tuple(find_columns(file, self.image, self.label) for file in files)
 
     def _images(self, files: tuple[Path, ...], limit: int | None) -> ParquetImages:
         from snncompress_data.parquet_rows import ParquetImages
 
-        columns = tuple(self._columns((file,)) for file in files)
-        return ParquetImages(files, columns, self.size, self.channels, limit)
+        return ParquetImages(files, self._columns(files), self.size, self.channels, limit)

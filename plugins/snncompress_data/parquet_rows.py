@@ -32,16 +32,17 @@ class Columns:
 
     image: str
     label: str
+    num_rows: int
     num_classes: int | None
 
 
 def find_columns(file: Path, image: str | None, label: str | None) -> Columns:
     """Return the image and label columns from the schema; raise DataError if they are missing, wrong or ambiguous."""
-    with _readable(file):
-        schema = pq.read_schema(file)
+    with _readable(file), pq.ParquetFile(file) as opened:
+        schema, num_rows = opened.schema_arrow, opened.metadata.num_rows
     image = _column(file, schema, image, fits=_is_image, setting="image", description="a struct with a field 'bytes'")
     label = _column(file, schema, label, fits=pa.types.is_integer, setting="label", description="integers")
-    return Columns(image, label, _num_classes(schema.metadata or {}, label))
+    return Columns(image, label, num_rows, _num_classes(schema.metadata or {}, label))
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,14 @@ class ParquetImages:
         left = self.limit
         for file, columns in zip(self.files, self.columns, strict=True):
             column = columns.image if kind == "image" else columns.label
-            for row, value in enumerate(_values(file, column, left)):
+            taken = columns.num_rows if left is None else min(left, columns.num_rows)
+            for row, value in enumerate(_values(file, column, taken)):
                 yield file, row, value
             if left is not None:
-                left -= min(left, num_rows(file))
+                left -= taken
 
 
-def _values(file: Path, column: str, limit: int | None) -> Iterator[Any]:
-    left = num_rows(file) if limit is None else limit
+def _values(file: Path, column: str, left: int) -> Iterator[Any]:
     with _readable(file), pq.ParquetFile(file) as opened:
         for batch in opened.iter_batches(_ROWS_AT_ONCE, columns=[column]) if left else ():
             values = batch.column(0).slice(0, left).to_pylist()
@@ -97,12 +98,6 @@ def _values(file: Path, column: str, limit: int | None) -> Iterator[Any]:
             yield from values
             if not left:
                 return
-
-
-def num_rows(file: Path) -> int:
-    """Return the number of rows from the metadata of a file."""
-    with _readable(file):
-        return int(pq.read_metadata(file).num_rows)
 
 
 def _column(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from snncompress import EditError, NeuronBackend, NeuronDescription, Offsets, Replace, spike_difference
+from snncompress import EditError, NeuronBackend, NeuronDescription, Offsets, Replace, listed, spike_difference
 from snncompress_neurons.shapes import sample_shapes, shape_of
 
 if TYPE_CHECKING:
@@ -140,8 +140,4 @@ def _refuse(exchanges: Iterable[Exchange]) -> None:
 
 def _told(reasons: Mapping[str, Sequence[str]]) -> str:
     """Say each reason once, with the layers that it holds for."""
-    return "; ".join(f"{', '.join(map(repr, paths[:3]))}{_more(paths)}: {what}" for what, paths in reasons.items())
-
-
-def _more(paths: Sequence[str]) -> str:
-    return f" and {len(paths) - 3} more" if len(paths) > 3 else ""  # noqa: PLR2004 - three fit a line
+    return "; ".join(f"{listed(list(map(repr, paths)), 3)}: {what}" for what, paths in reasons.items())

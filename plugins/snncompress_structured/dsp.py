@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from snncompress import Count, EditError, Facts, Fraction, Names, Problem, Run, Settings, StepError, Strategy, Training
+from snncompress_structured.running import fault_behind
 from snncompress_structured.significance import num_left, num_left_together, significance, strongest
 
 if TYPE_CHECKING:
@@ -88,21 +89,17 @@ class DimensionPruning(Strategy):
         yield from contradictions
         if facts.network is None or nothing or contradictions or any(step.compresses for step in facts.earlier):
             return
-        yield from self._check_running(facts.network())
+        yield from self._check_running(facts.network(), [block for block in blocks if not block.refused])
 
-    def _check_running(self, network: Network) -> Iterable[Problem]:
+    def _check_running(self, network: Network, blocks: Sequence[Block]) -> Iterable[Problem]:
         """Find blocks without whose indices the network's code does not run, whichever indices go."""
-        blocks = self._blocks(network)
         dimensions = self._dimensions(blocks)
         left = self._counts_by_layer(dimensions, {}, {one.name: one.size for one in dimensions}, 1.0)
         first = {one.name: _first_of_each_head(one, left[one.name]) for one in dimensions}
-        if not (fault := network.fault_behind(network.cutting(blocks, first))):
+        found = fault_behind(network, blocks, lambda some: network.cutting(some, _of(some, first)), _owner)
+        if found is None:
             return
-        able = [block for block in blocks if not block.refused]
-        culprits = [block for block in able if network.fault_behind(network.cutting([block], _of(block, first)))]
-        what = f"the network does not run without these indices ({fault})"
-        named = ", ".join(repr(f"!{_owner(block)}") for block in culprits)
-        hint = f"leave out with select: {named}" if culprits else "cut fewer blocks: see select"
+        what, hint = f"the network does not run without these indices ({found[0]})", found[1]
         if self.scope == "global":
             what = f"weights decide which dimensions lose indices; if all do, {what}"
         yield Problem(("select",), what, hint, warns=self.scope == "global")
@@ -249,9 +246,9 @@ def _first_of_each_head(dimension: Dimension, count: int) -> list[int]:
     return [start + index for start in starts for index in range(count)]
 
 
-def _of(block: Block, keep: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
-    """Return what is kept of one block's dimensions."""
-    return {one.name: keep[one.name] for one in block.dimensions if one.name in keep}
+def _of(blocks: Iterable[Block], keep: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    """Return what is kept of some blocks' dimensions."""
+    return {one.name: keep[one.name] for block in blocks for one in block.dimensions if one.name in keep}
 
 
 def _scores(network: Network, dimension: Dimension) -> Tensor:

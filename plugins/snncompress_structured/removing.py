@@ -9,9 +9,9 @@ from torch import Tensor
 
 from snncompress import Cut, EditError, Network, Size, Slice, Spikes, StepError
 from snncompress_structured.groups import Group, Removal, Side
+from snncompress_structured.running import FEWER, fault_behind
 
 _NUM_SHOWN = 8
-_FEWER = "cut fewer layers: see select"
 
 
 def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Group]) -> Network:
@@ -31,7 +31,7 @@ def removed(network: Network, removals: Sequence[Removal], groups: Sequence[Grou
     try:
         return network.edited([slice_of(network.tensors, removals)])
     except EditError as error:
-        what, hint = fault_without(network, removals) or (str(error), _FEWER)
+        what, hint = fault_without(network, removals) or (str(error), FEWER)
         raise StepError(f"{what}; {hint}") from error
 
 
@@ -43,19 +43,14 @@ def nothing_goes(removals: Sequence[Removal], groups: Sequence[Group]) -> str:
 
 
 def fault_without(network: Network, removals: Sequence[Removal]) -> tuple[str, str] | None:
-    """Say that the network does not run without these channels, and what to do; values are not looked at.
-
-    A fixed size in its code is the cause: layers without whose channels alone it does not run are the ones to leave out.
-    """
-    if not (fault := _fault_of_running(network, removals)):
-        return None
-    culprits = [repr(f"!{one.group.name}") for one in removals if one.channels and _fault_of_running(network, [one])]
-    return fault, f"leave out with select: {', '.join(culprits)}" if culprits else _FEWER
-
-
-def _fault_of_running(network: Network, removals: Sequence[Removal]) -> str:
-    fault = network.fault_behind([slice_of(network.tensors, removals)])
-    return f"the network does not run without these channels ({fault})" if fault else ""
+    """Say that the network does not run without these channels, and what to do; values are not looked at."""
+    found = fault_behind(
+        network,
+        [removal for removal in removals if removal.channels],
+        lambda some: [slice_of(network.tensors, some)],
+        lambda removal: removal.group.name,
+    )
+    return found and (f"the network does not run without these channels ({found[0]})", found[1])
 
 
 def slice_of(tensors: Mapping[str, Tensor], removals: Iterable[Removal]) -> Slice:

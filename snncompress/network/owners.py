@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import Parameter, signature
 
 from torch import nn
 
 from snncompress.components import Backend
-from snncompress.errors import StateError
+from snncompress.errors import StateError, listed
 from snncompress.plugins import Host
 
 _RESETS = ("reset", "reset_mem", "reset_state", "reset_states", "reset_hidden")
@@ -42,7 +42,7 @@ class Owners:
         """Clear every state; raise StateError where a stateful module has no owner."""
         if self.unknown:
             raise StateError(
-                f"{_listed(self.unknown)} keeps state that no backend can reset; provide a backend that owns it "
+                f"{listed(self.unknown, 5)} keeps state that no backend can reset; provide a backend that owns it "
                 "(hook snncompress_backends), or derive it from its library's neuron class"
             )
         for item in self.owned:
@@ -81,8 +81,3 @@ def _can_be_called_alone(method: object) -> bool:
     given = list(signature(method).parameters.values())[1:]
     kinds = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
     return all(one.default is not Parameter.empty or one.kind in kinds for one in given)
-
-
-def _listed(names: Iterable[str]) -> str:
-    known = list(names)
-    return ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")  # noqa: PLR2004 - five fit a line

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from snncompress.errors import EditError, ProofError
+from snncompress.errors import EditError, ProofError, listed
 from snncompress.network.edits import Edit, Slice
 from snncompress.network.leaving import evaluating
 from snncompress.network.output import Output
@@ -66,9 +66,8 @@ class Proof:
         )
         if not self.silent_layers:
             return told
-        shown = ", ".join(map(repr, self.silent_layers[:_NUM_SHOWN]))
-        more = f" and {len(self.silent_layers) - _NUM_SHOWN} more" if len(self.silent_layers) > _NUM_SHOWN else ""
-        return f"{told}; little is shown of layers that stay silent on the batch: {shown}{more}"
+        silent = listed(list(map(repr, self.silent_layers)), _NUM_SHOWN)
+        return f"{told}; little is shown of layers that stay silent on the batch: {silent}"
 
 
 @dataclass(frozen=True)
