@@ -45,6 +45,11 @@ def require_repeatable(build: Callable[[], Any], name: str) -> None:
     would be lost.
     """
     one, other = built_unseeded(build), built_unseeded(build)
+    known = {id(value): name for name, value in one.named_parameters()}
+    if shared := next((name for name, value in other.named_parameters() if id(value) in known), None):
+        raise ModelError(
+            f"{name!r} returns a module with the very same {shared!r} each time it is called; build every part anew in it"
+        )
     differences = (*_differing_tensors(one, other), *_differing_lines(one, other))
     if differences:
         raise ModelError(f"{name!r} builds another module each time it is called: {differences[0]}")

@@ -84,6 +84,13 @@ def test_a_module_of_another_structure_each_time_is_told():
         require_repeatable(lambda: Reservoir("structure"), "Reservoir")
 
 
+@pytest.mark.parametrize("part", ["whole", "layer"])
+def test_a_function_that_gives_the_same_parts_again_is_told(part):
+    made = torch.nn.Linear(2, 2)
+    with pytest.raises(ModelError, match=r"'kept' returns a module with the very same '.*weight' each time"):
+        require_repeatable(lambda: made if part == "whole" else torch.nn.Sequential(made), "kept")
+
+
 def test_drawn_values_that_the_state_dict_holds_pass():
     require_rebuildable(Reservoir("buffer"), Reservoir, {"keep": "buffer"})
 
