@@ -85,5 +85,6 @@ def declare(
     network = Network(module, time, InHand(module, time, reference, roles), host)
     network.reset()
     require_rebuildable(module, import_object(place) if isinstance(maker, str) else maker, dict(arguments or {}))
+    network.owners.adopt(module)
     pristine = copy.deepcopy(module)
     return Network(module, time, InHand(pristine, time, reference, roles), host)
