@@ -170,7 +170,10 @@ class Backend(Protocol):
         """Turn a module (already copied) to float64 in place, mending what of this library stays in float32."""
 
     def adopt(self, module: nn.Module) -> None:
-        """Make a copied module known to its library where that keeps lists of instances."""
+        """Make a copied module known to its library where that keeps lists of instances; called for every copy.
+
+        Hold it weakly, so that a copy can be freed.
+        """
 
 
 class ModuleBuilder(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import snntorch
 import torch
-from snntorch import surrogate
+from snntorch import surrogate, utils
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import Tensor, nn
 
@@ -109,3 +109,72 @@ class Scaled(JellyNet):
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
         return self.scale * super().forward(x_TBCHW)
+
+
+HIDDEN = 24
+NEURONS = {
+    "Leaky": lambda size: snntorch.Leaky(beta=0.9, init_hidden=True),
+    "Lapicque": lambda size: snntorch.Lapicque(beta=0.9, threshold=0.02, init_hidden=True),
+    "Synaptic": lambda size: snntorch.Synaptic(alpha=0.5, beta=0.8, init_hidden=True),
+    "Alpha": lambda size: snntorch.Alpha(alpha=0.9, beta=0.5, threshold=0.1, init_hidden=True),
+    "RLeaky": lambda size: snntorch.RLeaky(beta=0.9, linear_features=size, init_hidden=True),
+    "RSynaptic": lambda size: snntorch.RSynaptic(alpha=0.5, beta=0.8, linear_features=size, init_hidden=True),
+    "SLSTM": lambda size: snntorch.SLSTM(size, size, threshold=0.1, init_hidden=True),
+}
+
+
+class StepwiseNet(nn.Sequential):
+    """A user's snnTorch network with hidden states, run step by step, of one class of neuron."""
+
+    def __init__(self, kind: str) -> None:
+        make = NEURONS[kind]
+        super().__init__(nn.Flatten(), nn.Linear(64, HIDDEN), make(HIDDEN), nn.Linear(HIDDEN, 10), make(10))
+
+
+class DeltaNet(nn.Sequential):
+    """A user's network whose last neuron fires on changes; it returns its states besides the spikes."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Flatten(), nn.Linear(64, 10), snntorch.DeltaLeaky(delta_threshold=0.1, beta=0.9, init_hidden=True)
+        )
+
+
+class HiddenStates(nn.Module):
+    """Hidden states and a loop in forward, which clears them with the library's own reset, as its tutorials do."""
+
+    def __init__(self, num_steps: int = 4) -> None:
+        super().__init__()
+        self.num_steps = num_steps
+        self.fc1, self.lif1 = nn.Linear(64, HIDDEN), snntorch.Leaky(beta=0.9, init_hidden=True)
+        self.fc2, self.lif2 = nn.Linear(HIDDEN, 10), snntorch.Synaptic(alpha=0.5, beta=0.9, init_hidden=True)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        utils.reset(self)
+        return torch.stack([self.lif2(self.fc2(self.lif1(self.fc1(x_BCHW.flatten(1))))) for _ in range(self.num_steps)])
+
+
+class HiddenLoop(nn.Module):
+    """A convolutional LSTM and a loop in forward that hands states around, begun by the library's ``reset_mem``."""
+
+    def __init__(self, num_steps: int = 4) -> None:
+        super().__init__()
+        self.num_steps = num_steps
+        self.lstm = snntorch.SConv2dLSTM(1, 4, 3, threshold=0.05, max_pool=2)
+        self.fc, self.lif = nn.Linear(64, 10), snntorch.Leaky(beta=0.9)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        syn, mem = self.lstm.reset_mem()
+        membrane, spikes = self.lif.reset_mem(), []
+        for _ in range(self.num_steps):
+            spike, syn, mem = self.lstm(x_BCHW, syn, mem)
+            spike, membrane = self.lif(self.fc(spike.flatten(1)), membrane)
+            spikes.append(spike)
+        return torch.stack(spikes)
+
+
+class KindNet(nn.Sequential):
+    """A user's SpikingJelly network, run step by step, of one class of neuron of that library."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(layer.Flatten(), layer.Linear(64, HIDDEN), getattr(neuron, kind)(), layer.Linear(HIDDEN, 10))

@@ -134,9 +134,11 @@ class Network:
     # ---- changing
 
     def copy(self) -> Network:
-        """Return the same network with a module of its own, its state cleared."""
+        """Return the same network with a module of its own, its state cleared; its library's own reset knows it."""
         self.reset()
-        return replace(self, module=copy.deepcopy(self.module), fast=None)
+        copied = replace(self, module=copy.deepcopy(self.module), fast=None)
+        self.owners.adopt(copied.module)
+        return copied
 
     def edited(self, edits: Sequence[Edit], *, probe: Tensor | None = None) -> Network:
         """Return the network after ``edits``.
@@ -185,6 +187,7 @@ class Network:
         fresh = self.copy()
         module, time = edit.perform(fresh.module, self.time, self.host)
         changed = replace(fresh, module=module, time=time, edits=(*self.edits, edit))
+        changed.owners.adopt(module)
         now = changed.tensors
         snapshots: dict[str, Mapping[str, Tensor]] = {}
         for name, old in self.snapshots.items():

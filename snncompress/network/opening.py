@@ -98,5 +98,6 @@ def declare(
     network.reset()
     require_roles(module, roles)
     require_rebuildable(module, import_object(place) if isinstance(maker, str) else maker, dict(arguments or {}))
+    network.owners.adopt(module)
     pristine = copy.deepcopy(module)
     return Network(module, time, InHand(pristine, time, reference, roles), host)

@@ -48,6 +48,11 @@ class Owners:
         for item in self.owned:
             item.backend.reset(item.module)
 
+    def adopt(self, module: nn.Module) -> None:
+        """Make a copy of this network's module known to the libraries that keep lists of instances."""
+        for backend in {id(item.backend): item.backend for item in self.owned}.values():
+            backend.adopt(module)
+
 
 def backends_in_use(host: Host) -> Iterator[Backend]:
     """Yield the backends whose library has been imported; no other library can have made a module."""

@@ -37,10 +37,7 @@ class Result:
         source = open_architecture(
             self.plan.pipeline.model, self.plan.host, timesteps=self.plan.pipeline.timesteps
         ).source
-        network = restore(self.folder / "final", source, self.plan.host)
-        for item in {id(owned.backend): owned.backend for owned in network.owners.owned}.values():
-            item.adopt(network.module)
-        return network
+        return restore(self.folder / "final", source, self.plan.host)
 
     def _repr_html_(self) -> str | None:
         return framed(self.record, "render")
