@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,8 +13,8 @@ from snncompress.notebook import framed
 Direction = Literal["higher", "lower"]
 """Which of two values of a metric is the better one."""
 
-RECORD_FILE, SWEEP_FILE = "record.json", "sweep.json"
-"""What a run folder holds, and what the folder of a sweep holds."""
+RECORD_FILE, PLAN_FILE, PIPELINE_FILE, SWEEP_FILE = "record.json", "plan.json", "pipeline.yaml", "sweep.json"
+"""What a run folder holds, and, last, what the folder of a sweep holds."""
 
 
 def _is_none(value: object) -> bool:
@@ -28,8 +29,10 @@ class _File(_Entry):
     file_name: ClassVar[str] = RECORD_FILE
 
     def write(self, path: Path) -> None:
-        """Write the whole as indented JSON."""
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        """Write the whole as indented JSON, aside and renamed, so that a half-written file is never seen."""
+        aside = path.with_suffix(f".{os.getpid()}")
+        aside.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        aside.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -12,7 +12,7 @@ overrides = click.option(
     "overrides",
     metavar="PATH=VALUE",
     multiple=True,
-    help="Replace a value of the pipeline, e.g. steps.1.rounds=3.",
+    help="Replace a value of the pipeline, e.g. steps.1.rounds=3, or 'seeds=[0,1,2]' in quotes.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 output = click.option(
@@ -25,6 +25,9 @@ store = click.option(
     default=Path("runs/.store"),
     show_default=True,
     help="Folder of finished steps that runs share.",
+)
+overwrite = click.option(
+    "--overwrite", is_flag=True, help="Replace the results of another pipeline in that folder, not number a new one."
 )
 device = click.option(
     "--device", metavar="NAME", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:1, mps."

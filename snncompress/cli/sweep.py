@@ -27,6 +27,7 @@ from snncompress.cli.program import FAILED
     type=click.Path(path_type=Path),
     help="Folder of the sweep.  [default: runs/<name>-sweep]",
 )
+@options.overwrite
 @options.store
 @options.device
 @options.allow_code
@@ -41,6 +42,7 @@ def command(
     store: Path,
     device: str,
     *,
+    overwrite: bool,
     allow_code: bool,
     as_json: bool,
 ) -> None:
@@ -49,7 +51,15 @@ def command(
 
     host = load_host()
     swept = sweep(
-        file, over, overrides=overrides, output=output, store=store, device=device, allow_code=allow_code, host=host
+        file,
+        over,
+        overrides=overrides,
+        output=output,
+        store=store,
+        overwrite=overwrite,
+        device=device,
+        allow_code=allow_code,
+        host=host,
     )
     if as_json:
         print_json(

@@ -14,7 +14,7 @@ from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
 from snncompress.plan.blank import blank_batch, recognised
 from snncompress.plan.computing import computing_path
-from snncompress.plan.keys import key_of, metric_key, root_parts, step_parts
+from snncompress.plan.keys import canonical, key_of, metric_key, root_parts, step_parts
 from snncompress.plugins import Host
 from snncompress.store import Store
 from snncompress.strategy import Facts, Problem, Strategy, Where
@@ -108,6 +108,17 @@ class Plan:
         state = self.keys[index]
         return f"{state} {self.keys[self.baseline_index]}" if getattr(metric, "compares", False) else state
 
+    @property
+    def content(self) -> dict[str, str]:
+        """Hashes of what the pipeline reads besides its own settings: weights and other files, the user's code, samples."""
+        steps = [step.parts for step in self.steps]
+        read = {
+            "weights": [self.root_parts["model content"], *(parts["files"] for parts in steps)],
+            "code": [self.root_parts["code"], *(parts["code"] for parts in steps)],
+            "samples": [self.root_parts["data"].removeprefix(canonical(_canonical(self.pipeline.data)))],
+        }
+        return {name: key_of({name: canonical(found)}) for name, found in read.items()}
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON data."""
         return {
@@ -120,6 +131,7 @@ class Plan:
                 "kind": self.inputs.kind,
             },
             "root": self.root_key,
+            "content": self.content,
             "steps": [
                 {
                     "index": step.index,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from snncompress.report.comparison import Comparison, EnergyRanking, Entry, Verdict
 from snncompress.report.judging import compare
+from snncompress.report.listing import FinishedRun, finished_runs
 from snncompress.report.pareto import front
 from snncompress.report.reading import combined, read_entries, read_result
 from snncompress.report.statistics import paired, spread
@@ -13,9 +14,11 @@ __all__ = [
     "Comparison",
     "EnergyRanking",
     "Entry",
+    "FinishedRun",
     "Verdict",
     "combined",
     "compare",
+    "finished_runs",
     "front",
     "paired",
     "read_entries",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from snncompress.pipeline import Pipeline, Source, pipeline_from, read_source
 from snncompress.plan import make_plan, make_plans
 from snncompress.plugins import Host
+from snncompress.run.folder import of_plan, planned, run_folder
 from snncompress.run.replicates import Replicates, replicated
-from snncompress.run.result import STORE, Result, executed
+from snncompress.run.result import RUNS, STORE, Result, executed, require_device
 from snncompress.store import Store
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def run(
     overrides: Sequence[str] = (),
     output: Path | str | None = None,
     store: Path | str = STORE,
+    overwrite: bool = False,
     device: str = "cpu",
     allow_code: bool = False,
     silent: bool = False,
@@ -33,8 +35,9 @@ def run(
     Args:
         pipeline: what to run.
         overrides: ``PATH=VALUE`` settings that replace those of the file.
-        output: the run folder, ``runs/NAME`` by default.
+        output: the run folder, ``runs/NAME`` by default; with a number where it holds the results of another pipeline.
         store: the step store; pipelines that share steps share their work there.
+        overwrite: whether results of another pipeline in the run folder are replaced.
         device: ``cpu`` or ``cuda``.
         allow_code: whether the pipeline may run your own functions.
         silent: whether to show no progress.
@@ -48,9 +51,12 @@ def run(
     source = read_source(pipeline, host, overrides)
     kept = Store(Path(store))
     plans = make_plans(source, host, kept, allow_code=allow_code, device=device)
-    if source.pipeline.seeds is None:
-        return executed(plans[0], kept, output, device, silent=silent)
-    return replicated(source, plans, kept, output, device, silent=silent)
+    require_device(device)
+    asked = Path(output) if output is not None else RUNS / source.pipeline.name
+    with run_folder(asked, planned(source, plans), kept, host, overwrite=overwrite) as folder:
+        if source.pipeline.seeds is None:
+            return executed(plans[0], kept, folder, device, silent=silent)
+        return replicated(source, plans, kept, folder, device, silent=silent)
 
 
 def compress(
@@ -67,6 +73,7 @@ def compress(
     speed: str = "auto",
     output: Path | str | None = None,
     store: Path | str = STORE,
+    overwrite: bool = False,
     device: str = "cpu",
     silent: bool = False,
 ) -> Result:
@@ -83,8 +90,10 @@ def compress(
         kind: ``static`` for x_B..., ``frames`` for event frames x_BT...
         seed: seed of everything random.
         speed: how training computes, as a pipeline says it.
-        output: the run folder, ``runs/NAME`` by default.
+        output: the run folder, ``runs/NAME`` by default; with a number where it holds the results of another network,
+            other data or other steps.
         store: the step store.
+        overwrite: whether such results are replaced.
         device: ``cpu`` or ``cuda``.
         silent: whether to show no progress.
 
@@ -127,4 +136,7 @@ def compress(
         )
         kept = Store(Path(store))
         plan = make_plan(pipeline, host, kept, lines=source.lines, text=source.text, allow_code=True, device=device)
-        return executed(plan, kept, output, device, silent=silent)
+        require_device(device)
+        asked = Path(output) if output is not None else RUNS / pipeline.name
+        with run_folder(asked, {"": of_plan(plan)}, kept, host, overwrite=overwrite) as folder:
+            return executed(plan, kept, folder, device, silent=silent)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from snncompress.errors import StepError
 from snncompress.plan import Plan, PlannedStep, canonical, key_of
 from snncompress.plugins import guarded
-from snncompress.record import BudgetRecord, Measurement, Record, StepRecord
+from snncompress.record import PIPELINE_FILE, PLAN_FILE, RECORD_FILE, BudgetRecord, Measurement, Record, StepRecord
 from snncompress.run.environment import environment
 from snncompress.run.watch import Watch
 from snncompress.store import Store, replace_json, write_aside
@@ -207,9 +207,9 @@ class Execution:
         self.output.mkdir(parents=True, exist_ok=True)
         last = self.store.place(self.plan.keys[-1])
         write_aside(self.output / "final", lambda folder: copy_artifact(last, folder))
-        (self.output / "pipeline.yaml").write_text(self.plan.text, encoding="utf-8")
-        (self.output / "plan.json").write_text(json.dumps(self.plan.to_json(), indent=2) + "\n", encoding="utf-8")
-        record.write(self.output / "record.json")
+        (self.output / PIPELINE_FILE).write_text(self.plan.text, encoding="utf-8")
+        (self.output / PLAN_FILE).write_text(json.dumps(self.plan.to_json(), indent=2) + "\n", encoding="utf-8")
+        record.write(self.output / RECORD_FILE)
         for exporter in self.plan.pipeline.export:
             self._export(exporter)
         for reporter in self.plan.pipeline.report:

@@ -16,7 +16,7 @@ from snncompress.plugins import guarded
 from snncompress.record import RECORD_FILE, Summary
 from snncompress.report import summarise
 from snncompress.run.execute import described
-from snncompress.run.result import RUNS, Result, executed
+from snncompress.run.result import Result, executed
 from snncompress.store import Store, replace_json
 
 
@@ -41,14 +41,13 @@ def replicated(
     source: Source,
     plans: Sequence[Plan],
     store: Store,
-    output: Path | str | None,
+    folder: Path,
     device: str,
     *,
     silent: bool,
     told: str = "",
 ) -> Replicates:
     """Carry out the plan of each seed into a folder of its own, and summarise them; ``told`` is shown before each."""
-    folder = Path(output) if output is not None else RUNS / source.pipeline.name
     names = [seed_folder(plan.pipeline.seed) for plan in plans]
     results = tuple(
         executed(plan, store, folder / name, device, silent=silent, told=f"{told}{name} ({number} of {len(plans)})")

@@ -43,14 +43,9 @@ class Result:
         return framed(self.record, "render")
 
 
-def executed(
-    plan: Plan, store: Store, output: Path | str | None, device: str, *, silent: bool, told: str = ""
-) -> Result:
-    """Carry out one plan; ``told`` is shown before it."""
-    require_device(device)
-    folder = Path(output) if output is not None else RUNS / plan.pipeline.name
+def executed(plan: Plan, store: Store, folder: Path, device: str, *, silent: bool, told: str = "") -> Result:
+    """Carry out one plan into a folder that is the run's own; ``told`` is shown before it."""
     require_folder("output", folder)
-    require_folder("store", store.folder)
     watch = Watch(silent=silent)
     if told:
         watch.line(told)

@@ -18,8 +18,9 @@ from snncompress.plan import Plan, make_plans
 from snncompress.plugins import Host, guarded
 from snncompress.record import SWEEP_FILE, Combination, Sweep
 from snncompress.report import Comparison, combined, compare
+from snncompress.run.folder import of_sweep, planned, run_folder
 from snncompress.run.replicates import Replicates, replicated
-from snncompress.run.result import RUNS, STORE, Result, executed, require_device, require_folder
+from snncompress.run.result import RUNS, STORE, Result, executed, require_device
 from snncompress.run.watch import Watch
 from snncompress.store import Store, replace_json
 
@@ -54,6 +55,7 @@ def sweep(
     overrides: Sequence[str] = (),
     output: Path | str | None = None,
     store: Path | str = STORE,
+    overwrite: bool = False,
     device: str = "cpu",
     allow_code: bool = False,
     silent: bool = False,
@@ -65,8 +67,10 @@ def sweep(
         pipeline: a file, ``recipe:NAME``, or the same as plain data; its ``seeds`` repeat every combination.
         over: the values of each setting that is varied, by its path: ``{"steps.1.fraction": [0.5, 0.75, 0.9]}``.
         overrides: ``PATH=VALUE`` settings that hold for every combination.
-        output: the folder of the sweep, ``runs/NAME-sweep`` by default; each combination has a run folder in it.
+        output: the folder of the sweep, ``runs/NAME-sweep`` by default; each combination has a run folder in it. With a
+            number where it holds the results of another sweep.
         store: the step store.
+        overwrite: whether results of another sweep in the folder are replaced.
         device: ``cpu`` or ``cuda``.
         allow_code: whether the pipeline may run your own functions.
         silent: whether to show no progress.
@@ -87,13 +91,16 @@ def sweep(
             pair[1], host, kept, allow_code=allow_code, place=f"{name}/{pair[0].name}", device=device
         ),
     )
-    folder = Path(output) if output is not None else RUNS / f"{name}-sweep"
     require_device(device)
-    require_folder("output", folder)
-    work = _Work(kept, folder, device, silent=silent)
-    for number, (choice, source, planned) in enumerate(zip(found, sources, plans, strict=True), start=1):
-        work.carry_out(choice, source, planned, f"{choice.name} ({number} of {len(found)})")
-    return work.ended(name, found, sources[0], host)
+    asked = Path(output) if output is not None else RUNS / f"{name}-sweep"
+    layout = of_sweep(
+        {one.name: planned(source, of_it) for one, source, of_it in zip(found, sources, plans, strict=True)}
+    )
+    with run_folder(asked, layout, kept, host, overwrite=overwrite) as folder:
+        work = _Work(kept, folder, device, silent=silent)
+        for number, (choice, source, of_it) in enumerate(zip(found, sources, plans, strict=True), start=1):
+            work.carry_out(choice, source, of_it, f"{choice.name} ({number} of {len(found)})")
+        return work.ended(name, found, sources[0], host)
 
 
 @dataclass
