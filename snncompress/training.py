@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from snncompress.errors import did_you_mean
 from snncompress.settings import Count, Number, Settings
+
+_LONG = 10
+"""Epochs from which the default warm-up is one epoch, however many more a schedule has."""
 
 Loss = Annotated[
     str,
@@ -39,8 +42,10 @@ class Training(Settings):
     schedule: Literal["cosine", "constant", "step"] = Field(
         "cosine", description="How the learning rate falls, at every optimiser step."
     )
-    warmup_epochs: Annotated[Number, Field(ge=0)] = Field(
-        1, description="Epochs over which the learning rate rises from zero."
+    warmup_epochs: Annotated[Number, Field(ge=0)] | None = Field(
+        None,
+        description="Epochs over which the learning rate rises from zero. If null: one epoch, or a tenth of the schedule "
+        "where that is shorter.",
     )
     decay_epochs: Annotated[Number, Field(gt=0)] = Field(
         30, description="Epochs between two decays by ten (`schedule: step`)."
@@ -56,12 +61,21 @@ class Training(Settings):
     )
     loss: Loss = "cross_entropy"
 
+    def warmup(self, num_epochs: int) -> float:
+        """Return the epochs of warm-up in a schedule of ``num_epochs``, those before a rewinding point included."""
+        return min(1, num_epochs / _LONG) if self.warmup_epochs is None else self.warmup_epochs
+
+    @field_serializer("warmup_epochs")
+    def _warmup_in_json(self, value: float | None) -> float | None:
+        """Write the one epoch that is the default of every training this long; keys of earlier versions stay valid."""
+        return 1.0 if value is None and self.epochs >= _LONG else value
+
 
 def optimizer_fault(training: Training) -> tuple[str, str, str] | None:
     """Return the setting, what is wrong with it and a hint, if timm has no such optimiser or it has no momentum."""
     if (training.optimizer, training.momentum) == ("adamw", None):
         return None  # the default is known without the seconds that timm takes to import
-    from timm.optim._optim_factory import get_optimizer_info, list_optimizers
+    from timm.optim import get_optimizer_info, list_optimizers
 
     known = [str(name) for name in list_optimizers()]
     if training.optimizer not in known:

@@ -10,14 +10,17 @@ import hashlib
 import importlib.util
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snncompress.code import source_hash
 from snncompress.plugins import OWN_DISTRIBUTION, Host
+
+if TYPE_CHECKING:
+    from snncompress.strategy import Strategy
 
 Parts = Mapping[str, str]
 """What went into a key, by name, so that a plan can say which part changed."""
@@ -88,8 +91,8 @@ def root_parts(
     }
 
 
-def step_parts(before: str, step: Any, *, host: Host, path: str) -> dict[str, str]:
-    """Return the parts of a step's key."""
+def step_parts(before: str, step: Strategy, earlier: Sequence[Strategy], *, host: Host, path: str) -> dict[str, str]:
+    """Return the parts of a step's key; ``earlier`` are the steps before it."""
     parts = {f"setting {name}": canonical(value) for name, value in step.canonical().items()}
     return {
         "the step before": before,
@@ -98,7 +101,20 @@ def step_parts(before: str, step: Any, *, host: Host, path: str) -> dict[str, st
         "files": "".join(content_hash(file) for file in step.files()),
         "versions": canonical(versions(host) | plugin_versions(host, step)),
         "computing path": path,
+        **_warmup_taken_over(step, earlier),
     }
+
+
+def _warmup_taken_over(step: Strategy, earlier: Sequence[Strategy]) -> dict[str, str]:
+    """Return the warm-up that a step takes over from an earlier training, where that states it.
+
+    In the JSON of a long training a stated warm-up of one epoch is equal to the default, and does the same. A shorter
+    training that takes it over does not.
+    """
+    known = [training for other in earlier if (training := other.training()) is not None]
+    if step.training() is not None or not step.num_epochs(earlier) or not known or known[-1].warmup_epochs is None:
+        return {}
+    return {"warm-up taken over": canonical(known[-1].warmup_epochs)}
 
 
 def metric_key(state: str, metric: Any, host: Host) -> str:

@@ -269,8 +269,9 @@ def _keyed(pipeline: Pipeline, text: str, inputs: Inputs, host: Host, store: Sto
     last_root = store.last(f"{place}/root")
     moved = _changed(root, last_root) if last_root else ()
     for index, step in enumerate(pipeline.steps):
-        path = computing_path(pipeline, step, pipeline.steps[:index], inputs, device)
-        parts = step_parts(before, step, host=host, path=path)
+        earlier = pipeline.steps[:index]
+        path = computing_path(pipeline, step, earlier, inputs, device)
+        parts = step_parts(before, step, earlier, host=host, path=path)
         own = _changed(parts, store.last(f"{place}/step-{index}"))
         changed = (
             tuple(dict.fromkeys((*moved, *(name for name in own if name != "the step before" or not moved))))

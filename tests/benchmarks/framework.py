@@ -159,13 +159,13 @@ def main() -> None:
     bench = DataBench(data, host.catalogue["encoders"]["direct"](), seed=0)
     network = spikformer(host, data)
 
-    trained, bare, _ = both(network, bench, Training(epochs=2))
+    trained, bare, _ = both(network, bench, Training(epochs=2, warmup_epochs=1))
     theirs = bare.module.state_dict()
     differing = [name for name, value in trained.tensors.items() if not torch.equal(value, theirs[name])]
     assert not differing, f"the two do not train alike: {differing} differ"
 
     masked = network.with_masks(masks(network, 0.9))
-    _, bare, seconds = both(masked, bench, Training(epochs=given.epochs))
+    _, bare, seconds = both(masked, bench, Training(epochs=given.epochs, warmup_epochs=1))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads")
     for clock in CLOCKS:
         taken = [one[clock] for one in seconds]

@@ -15,7 +15,7 @@ def fresh(host):
 @pytest.fixture(scope="session")
 def train_step(host):
     settings = {"epochs": 3, "lr": 0.01, "batch_size": 250, "snapshots": (0, 1), "weight_decay": 0.05}
-    return host.catalogue["strategies"]["train"](**settings)
+    return host.catalogue["strategies"]["train"](**settings, warmup_epochs=1)
 
 
 @pytest.fixture(scope="session")

@@ -191,6 +191,17 @@ def test_rewinding_to_the_start_trains_all_epochs_with_the_warm_up(draw, trained
     assert torch.equal(trained.snapshots["epoch-0"]["fc1.bias"], fresh.tensors["fc1.bias"])
 
 
+def test_the_default_warm_up_is_that_of_the_rounds_and_not_of_the_training_before(draw):
+    """A tenth of ten epochs of four updates is four updates; of the five epochs behind epoch 1, none is left."""
+    retrain = Training(epochs=10, lr=0.01, batch_size=250, schedule="constant")
+    _, run = draw(rounds=1, rewind_to="init", epochs=None, retrain=retrain)
+    assert run.rounds[0].rates[:5] == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.01])
+    _, run = draw(rounds=1, rewind_to="init", epochs=5, retrain=retrain)
+    assert run.rounds[0].rates[:3] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01])
+    _, run = draw(rounds=1, rewind_to="epoch-1", epochs=4, retrain=retrain)
+    assert run.rounds[0].rates == [0.01] * 16
+
+
 def test_settings_of_its_own_replace_those_inherited(draw):
     retrain = Training(epochs=2, lr=0.5, batch_size=500, optimizer="sgd", warmup_epochs=0, schedule="constant")
     _, run = draw(rounds=1, epochs=None, retrain=retrain)

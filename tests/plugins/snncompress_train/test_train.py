@@ -37,11 +37,12 @@ def test_the_history_of_every_epoch_is_noted(network, make, new_run, bench):
 
 
 def test_snapshots_are_taken_after_the_epochs_named(network, make, new_run):
-    short = make("train", epochs=1, snapshots=(0, 1), schedule="constant", batch_size=250)
+    same = {"schedule": "constant", "warmup_epochs": 0, "batch_size": 250}
+    short = make("train", epochs=1, snapshots=(0, 1), **same)
     torch.manual_seed(4)
     one = short.apply(network, new_run(network))
     torch.manual_seed(4)
-    two = make("train", epochs=2, snapshots=(1,), schedule="constant", batch_size=250).apply(network, new_run(network))
+    two = make("train", epochs=2, snapshots=(1,), **same).apply(network, new_run(network))
     assert sorted(one.snapshots) == ["epoch-0", "epoch-1"]
     assert sorted(two.snapshots) == ["epoch-1"]
     for name, value in network.tensors.items():

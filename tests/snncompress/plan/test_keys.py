@@ -107,6 +107,28 @@ def test_every_setting_of_a_step_changes_its_key_and_those_behind_it(keys_of, ti
     assert before[2] != after[2]
 
 
+def test_trainings_of_ten_epochs_keep_the_json_that_they_always_had(host):
+    train = host.catalogue["strategies"]["train"]
+    assert train(epochs=10).canonical()["warmup_epochs"] == 1.0
+    assert '"warmup_epochs":1.0' in canonical(train(epochs=12).canonical())
+    assert train(epochs=9).canonical()["warmup_epochs"] is None  # and no number that could be stated
+    assert train(epochs=9, warmup_epochs=1).canonical()["warmup_epochs"] == 1.0
+
+
+def test_a_stated_warm_up_is_part_of_the_key_of_whatever_takes_it_over(keys_of, tiny):
+    steps = [{"use": "train", "epochs": 12}, {"use": "prune.lottery", "rounds": 1, "epochs": 2}]
+    stated = [{**steps[0], "warmup_epochs": 1}, steps[1]]
+    before, after = keys_of(tiny({"steps": steps})), keys_of(tiny({"steps": stated}))
+    assert before[:2] == after[:2]  # twelve epochs warm up over one, stated or not
+    assert before[2] != after[2]  # two epochs warm up over 0.2, or over one
+
+
+def test_a_step_with_a_training_of_its_own_takes_no_warm_up_over(keys_of, tiny):
+    steps = [{"use": "train", "epochs": 12}, {"use": "prune.l1", "fraction": 0.5, "finetune": {"epochs": 2}}]
+    stated = [{**steps[0], "warmup_epochs": 1}, steps[1]]
+    assert keys_of(tiny({"steps": steps})) == keys_of(tiny({"steps": stated}))
+
+
 @pytest.mark.parametrize(
     "changes", [{"fraction": 0.25}, {"scope": "global"}, {"select": "synapse"}, {"finetune": {"epochs": 1}}], ids=str
 )

@@ -126,6 +126,26 @@ def test_a_cosine_with_a_warm_up_is_that_of_the_formula(jelly):
     assert found[-1] > 0, "no update is wasted"
 
 
+@pytest.mark.parametrize(("num_epochs", "peak"), [(1, 1), (5, 5), (10, 10), (12, 10), (40, 10)], ids=str)
+def test_the_warm_up_is_a_tenth_of_a_training_and_never_more_than_an_epoch(jelly, num_epochs, peak):
+    """With ten updates an epoch a tenth of N epochs is N updates; the update after them has the whole rate."""
+    found = rates_of(jelly, Training(epochs=num_epochs, lr=0.4), num_epochs=num_epochs, steps_per_epoch=10)
+    assert found.index(max(found)) == peak
+    assert found[:peak] == pytest.approx([0.4 * (number + 1) / (peak + 1) for number in range(peak)])
+
+
+def test_the_epochs_before_a_rewinding_point_belong_to_the_schedule(jelly):
+    training = Training(epochs=4, lr=0.4)
+    found = rates_of(jelly, training, num_epochs=6, steps_per_epoch=10)
+    assert found.index(max(found)) == 6
+
+
+def test_a_stated_warm_up_is_obeyed(jelly):
+    training = Training(epochs=2, lr=0.4, warmup_epochs=1)
+    found = rates_of(jelly, training, num_epochs=2, steps_per_epoch=3)
+    assert found[:4] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
 def test_without_a_warm_up_a_cosine_starts_at_the_top(jelly):
     training = Training(epochs=2, lr=0.4, warmup_epochs=0)
     found = rates_of(jelly, training, num_epochs=2, steps_per_epoch=3)
