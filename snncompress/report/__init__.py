@@ -5,7 +5,7 @@ from __future__ import annotations
 from snncompress.report.comparison import Comparison, EnergyRanking, Entry, Verdict
 from snncompress.report.judging import compare
 from snncompress.report.pareto import front
-from snncompress.report.reading import combined, read_entries, read_result
+from snncompress.report.reading import read_entries, read_result, read_swept
 from snncompress.report.statistics import paired, spread
 from snncompress.report.summary import summarise
 
@@ -14,12 +14,12 @@ __all__ = [
     "EnergyRanking",
     "Entry",
     "Verdict",
-    "combined",
     "compare",
     "front",
     "paired",
     "read_entries",
     "read_result",
+    "read_swept",
     "spread",
     "summarise",
 ]
