@@ -21,6 +21,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_empty(value: tuple[object, ...]) -> bool:
+    return not any(entry is not None for entry in value)
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,6 +60,14 @@ class Measurement(_Entry):
         True,
         exclude_if=bool,
         description="False where the value depends on the moment it was taken, as milliseconds do.",
+    )
+    samples: int | None = Field(
+        None, exclude_if=_is_none, description="Number of test samples, where the value is the fraction of them."
+    )
+    chance: float | None = Field(
+        None,
+        exclude_if=_is_none,
+        description="The value to expect of answers that have nothing to do with the samples.",
     )
 
 
@@ -93,6 +105,9 @@ class Record(_File):
     final: dict[str, Measurement]
     budget: tuple[BudgetRecord, ...] = ()
     artifact: str
+    masked: bool | None = Field(
+        None, exclude_if=_is_none, description="Whether the final network has masks; records of 0.1.0 did not say."
+    )
 
     @property
     def budgets_met(self) -> bool:
@@ -125,13 +140,18 @@ class Spread(_Entry):
 
 
 class SummaryValue(_Entry):
-    """State one value over several runs, its unit and how it was counted."""
+    """State one value over several runs, its unit and how it was counted.
+
+    ``samples`` is the number of test samples of each run, if it is the same; ``chance`` has an entry for each run, or none at all.
+    """
 
     spread: Spread
     unit: str
     how: str
     better: Direction | None = Field(None, exclude_if=_is_none)
     comparable: bool = Field(True, exclude_if=bool)
+    samples: int | None = Field(None, exclude_if=_is_none)
+    chance: tuple[float | None, ...] = Field((), exclude_if=_is_empty)
 
 
 class SummaryBudget(BudgetRecord):
@@ -146,6 +166,7 @@ class Summary(_File):
     Attributes:
         seeds: the seed of each run.
         runs: the folder of each run, relative to the summary's own.
+        masked: whether any of the final networks has masks; None if the records do not say.
     """
 
     version: int = 1
@@ -157,6 +178,7 @@ class Summary(_File):
     baseline: dict[str, SummaryValue]
     final: dict[str, SummaryValue]
     budget: tuple[SummaryBudget, ...] = ()
+    masked: bool | None = Field(None, exclude_if=_is_none)
 
     @property
     def budgets_met(self) -> bool:
@@ -168,12 +190,16 @@ class Summary(_File):
 
 
 class Combination(_Entry):
-    """State one combination of a sweep: its settings, its folder, and why it failed if it did."""
+    """State one combination of a sweep: its settings, its folder, and why it failed if it did.
+
+    ``compresses`` says whether its baseline is the network that it compresses.
+    """
 
     name: str
     settings: dict[str, Any]
     folder: str
     failed: str | None = None
+    compresses: bool = True
 
 
 class Sweep(_File):

@@ -55,6 +55,8 @@ class Accuracy(Settings):
                 unit="1",
                 how=how,
                 better="higher",
+                samples=total,
+                chance=seen.predictions.chance,
                 detail=_by_time(self._correct_by_step(network, bench, seen), total),
             )
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -31,6 +32,17 @@ class Predictions:
     def accuracy(self) -> float:
         """The part that is right, 0..1."""
         return self.num_correct / max(1, len(self.labels_N))
+
+    @property
+    def chance(self) -> float:
+        """The accuracy to expect if the predictions had nothing to do with the labels, 0..1.
+
+        Each class adds how often it is predicted times how often it is right. On classes of equal size that is one part in
+        their number; for one answer to everything it is the accuracy itself.
+        """
+        predicted, labels = (Counter(classes.flatten().tolist()) for classes in (self.predicted_N, self.labels_N))
+        agreeing = sum(count * labels[one] for one, count in predicted.items())
+        return agreeing / max(1, predicted.total() * labels.total())
 
 
 def predict(network: Network, bench: Bench, split: Literal["train", "validation", "test"] = "test") -> Predictions:

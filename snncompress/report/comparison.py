@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from snncompress.notebook import framed
 from snncompress.record import Spread, SummaryValue
 
-Outcome = Literal["better", "worse", "higher", "lower", "no difference seen", "no verdict"]
+Outcome = Literal["better", "worse", "higher", "lower", "no difference seen", "too few seeds", "no verdict"]
 """What a verdict says of an entry: ``higher`` and ``lower`` where the metric does not say which direction is better."""
 
 
@@ -29,6 +29,8 @@ class Entry(_Part):
         settings: what a sweep set, by path in the pipeline.
         energies: mJ of a sample by the name of an energy model.
         failed: why there are no values, if there are none.
+        masked: whether the network has masks; None if its record does not say.
+        dense: whether it is the network that the runs of a sweep compress; ``folder`` is the sweep's then.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Entry(_Part):
     settings: dict[str, Any] = {}
     energies: dict[str, Spread] = {}
     failed: str | None = None
+    masked: bool | None = None
+    dense: bool = False
 
 
 class Verdict(_Part):
@@ -49,9 +53,11 @@ class Verdict(_Part):
         entry: who is judged.
         against: with whom it is compared.
         outcome: what can be said.
-        why: the reason in words, such as ``no verdict: one run each``.
+        why: the reason in words, such as ``too few seeds: one run each``.
         difference: mean of the paired differences where runs share seeds, else difference of the means; None without values.
         standard_error: of that mean; None below two pairs.
+        interval: the 95 % interval of that mean; None below three pairs.
+        p: of the paired t-test; None below three pairs.
         pairs: how many seeds both have.
         points: the difference in percentage points, for a part of test samples.
         images: the difference in test samples, where the metric says how many there are.
@@ -64,6 +70,8 @@ class Verdict(_Part):
     why: str
     difference: float | None = None
     standard_error: float | None = None
+    interval: tuple[float, float] | None = None
+    p: float | None = None
     pairs: int = 0
     points: float | None = None
     images: float | None = None
@@ -92,7 +100,8 @@ class Comparison(_Part):
         verdicts: one for each entry but the baseline, and each shared value.
         quality: the value on the one axis of the trade-off, None if not all have it.
         cost: the value on the other axis, lower being better; None if there is none.
-        front: names of the entries that no other beats in one without losing in the other.
+        front: names of the entries that no other beats in one without losing in the other, those at chance left out.
+        at_chance: the seeds in which a network is no better than guessing, by the name of its entry.
         energy: the ranking under several energy models.
         notes: what a reader must know: other data, other seeds, one run each.
     """
@@ -106,6 +115,7 @@ class Comparison(_Part):
     quality: str | None = None
     cost: str | None = None
     front: tuple[str, ...] = ()
+    at_chance: dict[str, tuple[int, ...]] = {}
     energy: tuple[EnergyRanking, ...] = ()
     notes: tuple[str, ...] = ()
 

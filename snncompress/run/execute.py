@@ -53,6 +53,7 @@ class Execution:
             final=final,
             budget=self._judged(baseline, final),
             artifact=str(self.output / "final"),
+            masked=_is_masked(self.store.place(self.plan.keys[-1])),
         )
         with self.store.lock(key_of({"output": str(self.output.resolve())})):
             self._write(record)
@@ -242,6 +243,12 @@ def copy_artifact(place: Path, folder: Path) -> None:
     description = json.loads((place / "network.json").read_text(encoding="utf-8")) | {"snapshots": []}
     (folder / "network.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     (folder / "weights.safetensors").write_bytes((place / "weights.safetensors").read_bytes())
+
+
+def _is_masked(place: Path) -> bool | None:
+    """Tell whether the artifact of a stored step has masks, without opening it; None where it does not say."""
+    masked = json.loads((place / "network.json").read_text(encoding="utf-8")).get("masked")
+    return None if masked is None else bool(masked)
 
 
 def _judge(budget: Any, baseline: float | None, final: float | None) -> BudgetRecord:

@@ -17,7 +17,7 @@ from snncompress.pipeline import Choice, Source, choices, read_axes, read_source
 from snncompress.plan import Plan, make_plans
 from snncompress.plugins import Host, guarded
 from snncompress.record import SWEEP_FILE, Combination, Sweep
-from snncompress.report import Comparison, combined, compare
+from snncompress.report import Comparison, compare, read_swept
 from snncompress.run.folder import of_sweep, planned, run_folder
 from snncompress.run.replicates import Replicates, replicated
 from snncompress.run.result import RUNS, STORE, Result, executed, require_device
@@ -111,10 +111,13 @@ class _Work:
     silent: bool = field(kw_only=True)
     results: dict[str, Result | Replicates] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    compressing: set[str] = field(default_factory=set)
 
     def carry_out(self, choice: Choice, source: Source, plans: Sequence[Plan], told: str) -> None:
         """Run one combination; a step that fails ends it alone."""
         place = self.folder / choice.name
+        if any(step.strategy.compresses for step in plans[0].steps):
+            self.compressing.add(choice.name)
         try:
             if source.pipeline.seeds is None:
                 result: Result | Replicates = executed(
@@ -131,7 +134,13 @@ class _Work:
     def ended(self, name: str, found: Sequence[Choice], source: Source, host: Host) -> Swept:
         """Write what the sweep came to, and its comparison."""
         combinations = tuple(
-            Combination(name=one.name, settings=one.settings, folder=one.name, failed=self.failures.get(one.name))
+            Combination(
+                name=one.name,
+                settings=one.settings,
+                folder=one.name,
+                failed=self.failures.get(one.name),
+                compresses=one.name in self.compressing,
+            )
             for one in found
         )
         over = {path: _distinct([one.settings[path] for one in found]) for path in found[0].settings}
@@ -139,7 +148,7 @@ class _Work:
         replace_json(self.folder / SWEEP_FILE, whole.model_dump(mode="json"))
         if not self.results:
             raise StepError("\n".join(f"{one}: {why}" for one, why in self.failures.items()))
-        comparison = compare([combined(one, self.folder) for one in combinations])
+        comparison = compare(read_swept(self.folder, whole))
         for reporter in _reporters(source, host):
             text = guarded(partial(reporter.render_comparison, comparison), f"reporter {reporter.use!r}", StepError)
             (self.folder / reporter.file_name).write_text(text, encoding="utf-8")
