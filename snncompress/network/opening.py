@@ -12,12 +12,13 @@ from torch import nn
 from snncompress.code import import_object, place_of
 from snncompress.components import Architecture
 from snncompress.errors import ModelError
-from snncompress.network.checkpoint import read_checkpoint
 from snncompress.network.edits import Timesteps
 from snncompress.network.network import Network
 from snncompress.network.rebuild import require_rebuildable
 from snncompress.network.source import FromArchitecture, InHand
+from snncompress.network.ties import require_whole
 from snncompress.network.time import Time
+from snncompress.network.weight_hooks import require_plain
 from snncompress.plugins import Host, guarded
 
 
@@ -36,7 +37,7 @@ def open_architecture(
             module, time = guarded(source.build, f"building the model {architecture.use!r}", ModelError)
         network = Network(module, time, source, host)
         if values and (file := architecture.checkpoint_path()):
-            network = network.with_weights(read_checkpoint(file, network.tensors))
+            network = network.with_weights(network.read_checkpoint(file))
     if timesteps is not None and timesteps != network.time.T and network.time.runner != "none":
         network = network.edited([Timesteps(timesteps)])
     return network
@@ -69,6 +70,8 @@ def declare(
     if not isinstance(module, nn.Module) or not isinstance(time, Time):
         given = f"{type(module).__name__!r} and {type(time).__name__!r}"
         raise ModelError(f"declare takes a torch module and a snncompress.Time, not {given}")
+    require_plain(module, "the module in hand")
+    require_whole(module)
     host = host or Host.from_environment()
     roles = {
         name: (globs,) if isinstance(globs, str) else tuple(globs) for name, globs in (("stem", stem), ("head", head))

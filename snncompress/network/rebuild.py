@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from snncompress.errors import ModelError
+from snncompress.network.weight_hooks import require_plain
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -27,6 +28,7 @@ def require_rebuildable(module: nn.Module, maker: Callable[..., Any], arguments:
     torch.set_rng_state(state)
     fresh = made[0] if isinstance(made, tuple) else made
     _require_initialised(fresh, f"what {maker.__qualname__!r} builds")
+    require_plain(fresh, f"what {maker.__qualname__!r} builds")
     if difference := next(_differing_tensors(module, fresh), None):
         raise ModelError(
             f"{maker.__qualname__!r} called with {dict(arguments)} builds tensors of other names or shapes than the "
