@@ -114,6 +114,7 @@ class _Reading:
         try:
             self._require_inner(found, items)
             members = tuple(self._member(item, widths[item.path]) for item in items)
+            _require_unfolded(members, size)
         except UncuttableError as error:
             return Group(layers, size, trouble=str(error))
         return Group(layers, size, members, traced=found)
@@ -142,6 +143,20 @@ class _Reading:
         if not len(channels) == len(distinct) == len(item.indices) or max(distinct) >= side.size:
             raise UncuttableError(f"torch-pruning loses track of its channels in {item.path!r}")
         return Member(side, item.indices, channels)
+
+
+def _require_unfolded(members: Iterable[Member], size: int) -> None:
+    """Raise UncuttableError where a reshape with fixed sizes makes runs of channels one channel of a later layer.
+
+    Of each run torch-pruning keeps a single channel, any of them.
+    """
+    for member in members:
+        run = size // member.side.size
+        pairs = list(zip(member.indices, member.channels, strict=True))
+        if 1 < len(pairs) == member.side.size < size and all(channel // run == index for index, channel in pairs):
+            raise UncuttableError(
+                f"a reshape on the way to {member.side.path!r} makes {run} of its channels one, so they cannot go one by one"
+            )
 
 
 def _widths(items: Iterable[_Item]) -> dict[str, int]:
