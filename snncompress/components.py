@@ -197,6 +197,18 @@ class Anatomy(Protocol):
 
 
 @runtime_checkable
+class SynapseBackend(Protocol):
+    """A backend that knows parameters of its library which look like synaptic weights and are not; optional."""
+
+    def beside_synapses(self, module: nn.Module) -> Iterable[str]:
+        """Yield names, from ``module`` down, of parameters inside layers that are no synaptic weights.
+
+        For example the leak of a neuron that is computed by a recurrent layer, or a matrix that mixes time steps. It is
+        asked of every module of a network, whichever library it is of.
+        """
+
+
+@runtime_checkable
 class NeuronBackend(Backend, Protocol):
     """A backend that can say what its neurons are, so that others can take their place; optional."""
 

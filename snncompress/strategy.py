@@ -68,6 +68,11 @@ class Facts:
             problems.append(Problem((where,), f"selector {list(terms)!r} picks no synaptic weight", "try 'synapse'"))
         return problems
 
+    def check_masking(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
+        """Return ``check_selector``'s problems, or one for each picked weight that no mask can hold at zero."""
+        derived = () if self.check_terms(terms, where=where) else self.inventory.derived_weights(terms)
+        return [Problem((where,), one.fault) for one in derived] or self.check_selector(terms, where=where)
+
     def check_terms(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
         """Return a problem for each term that matches nothing, whatever it is that is to be picked."""
         return [

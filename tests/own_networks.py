@@ -178,3 +178,30 @@ class KindNet(nn.Sequential):
 
     def __init__(self, kind: str) -> None:
         super().__init__(layer.Flatten(), layer.Linear(64, HIDDEN), getattr(neuron, kind)(), layer.Linear(HIDDEN, 10))
+
+
+class Tied(nn.Module):
+    """Two layers that share one matrix, which is used the other way round as well; then a classifier."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.encode = nn.Linear(width, width, bias=False)
+        self.again = nn.Linear(width, width, bias=False)
+        self.again.weight = self.encode.weight
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.relu(self.encode(x.flatten(1)))
+        return self.head(torch.relu(self.again(hidden)) + hidden @ self.encode.weight)
+
+
+def untied_layers(width: int = 4) -> nn.Module:
+    """Two layers of one shape."""
+    return nn.Sequential(nn.Linear(width, width), nn.Linear(width, width))
+
+
+def weight_normed(width: int = 4) -> nn.Module:
+    """A layer whose weight a parametrisation computes from its length and its direction."""
+    return nn.Sequential(
+        nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(width, width)), nn.Linear(width, 3)
+    )

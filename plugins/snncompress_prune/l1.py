@@ -45,7 +45,7 @@ class MagnitudePruning(Strategy):
 
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a selector that picks nothing, and a network that has not been trained."""
-        yield from facts.check_selector(self._terms(facts.inventory))
+        yield from facts.check_masking(self._terms(facts.inventory))
         yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))

@@ -73,7 +73,7 @@ class Lottery(Strategy):
 
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a snapshot that nobody keeps, an untrained network, and no epochs to train."""
-        yield from facts.check_selector(self.select)
+        yield from facts.check_masking(self.select)
         yield from facts.check_trained()
         yield from self._check_rewinding(facts)
         if (

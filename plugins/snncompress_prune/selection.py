@@ -17,6 +17,8 @@ def next_masks(network: Network, terms: Sequence[str], fraction: float, scope: s
     """Return the network's masks after pruning ``fraction`` of the surviving weights that ``terms`` pick, by magnitude."""
     from snncompress_prune.ops import prune_smallest
 
+    if derived := network.inventory.derived_weights(terms):
+        raise StepError(derived[0].fault)
     names = network.inventory.weights(terms)
     if not names:
         raise StepError(f"selector {list(terms)!r} picks no synaptic weight of this network; see `snncompress inspect`")

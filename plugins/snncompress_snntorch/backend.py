@@ -71,6 +71,14 @@ class SnnTorchBackend:
         scale = getattr(module, "graded_spikes_factor", None) if self.is_neuron(module) else None
         return scale if isinstance(scale, Tensor) else None
 
+    def beside_synapses(self, module: nn.Module) -> Sequence[str]:
+        """Name the leaks of a LeakyParallel: a diagonal among the weights of a recurrent layer, unless those are dense."""
+        if not isinstance(module, snntorch.LeakyParallel):
+            return ()
+        matrix = module.rnn.weight_hh_l0.detach()
+        is_dense = not matrix.is_meta and bool((matrix - matrix.diag().diag()).any())
+        return () if is_dense else ("rnn.weight_hh_l0",)
+
     def fusible(self, module: nn.Module) -> Fusible | str:
         """Return how the fast path may run a neuron of the library, or why it may not."""
         return rules.fusible(module)

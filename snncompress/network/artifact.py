@@ -23,6 +23,7 @@ from snncompress.network.edits import edit_from_json
 from snncompress.network.network import Network
 from snncompress.network.rebuild import require_repeatable
 from snncompress.network.source import FromArchitecture, Source
+from snncompress.network.ties import merged_masks, once, tie, ties_of, under_every_name
 from snncompress.network.time import Time
 from snncompress.plugins import Host, core_version
 
@@ -30,12 +31,15 @@ VERSION = 1
 DESCRIPTION, WEIGHTS, SNAPSHOTS = "network.json", "weights.safetensors", "snapshots"
 _KEYS = ("architecture", "time", "edits", "snapshots")
 _MASK, _SURVIVORS, _SHAPES = "#mask", "#survivors", "masked"
+_TIED = "tied"
+"""For every second name of a tensor the first one, under which it is stored; artifacts without it store both."""
 
 
 def save(network: Network, folder: Path | str, *, snapshots: bool = False) -> Path:
     """Write ``network`` into ``folder``; snapshots too where asked. Returns the folder."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    ties = ties_of(network.module)
     description = {
         "version": VERSION,
         "written_by": core_version(),
@@ -44,12 +48,13 @@ def save(network: Network, folder: Path | str, *, snapshots: bool = False) -> Pa
         "edits": [edit.to_json() for edit in network.edits],
         "masked": sorted(network.masks),
         "snapshots": sorted(network.snapshots) if snapshots else [],
+        **({_TIED: ties} if ties else {}),
     }
-    _write(folder / WEIGHTS, network.tensors, network.masks)
+    _write(folder / WEIGHTS, once(network.tensors, ties), network.masks)
     if snapshots:
         (folder / SNAPSHOTS).mkdir(exist_ok=True)
         for name, tensors in network.snapshots.items():
-            _write(folder / SNAPSHOTS / f"{name}.safetensors", tensors, {})
+            _write(folder / SNAPSHOTS / f"{name}.safetensors", once(tensors, ties), {})
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return folder
 
@@ -83,12 +88,16 @@ def load_network(folder: Path, host: Host, *, allow_code: bool = False, values: 
 def restore(folder: Path, source: Source, host: Host) -> Network:
     """Build the network of an artifact on an architecture that is already known."""
     description = read_description(folder)
+    ties = description.get(_TIED, {})
     tensors, masks = _read(folder / WEIGHTS)
     network = _structure(description, source, host)
-    _require_same(network.tensors, tensors, folder)
+    _require_same(network.tensors, under_every_name(tensors, ties), folder)
     network = network.with_weights(tensors)
-    kept = {name: _read(folder / SNAPSHOTS / f"{name}.safetensors")[0] for name in description["snapshots"]}
-    return replace(network, masks=masks, snapshots=kept)
+    kept = {
+        name: under_every_name(_read(folder / SNAPSHOTS / f"{name}.safetensors")[0], ties)
+        for name in description["snapshots"]
+    }
+    return replace(network, masks=merged_masks(masks, ties_of(network.module)), snapshots=kept)
 
 
 def _structure(description: Mapping[str, Any], source: Source, host: Host) -> Network:
@@ -96,6 +105,7 @@ def _structure(description: Mapping[str, Any], source: Source, host: Host) -> Ne
     edits = tuple(edit_from_json(data) for data in description["edits"])
     for edit in edits:
         module, time = edit.replay(module, time, host)
+    tie(module, description.get(_TIED, {}))
     return Network(module, Time.from_json(description["time"]), source, host, edits)
 
 

@@ -27,6 +27,8 @@ from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners, find_owners
 from snncompress.network.proof import DOES_NOT_RUN, Proof, prove
 from snncompress.network.source import Source
+from snncompress.network.step_parts import fault_of_steps
+from snncompress.network.ties import merged_masks, ties_of
 from snncompress.network.time import Time
 from snncompress.plugins import Host
 from snncompress.selectors import Inventory
@@ -115,7 +117,19 @@ class Network:
         return output
 
     def own_way(self, x: Tensor) -> Any:
-        """Return what the module returns as its library runs it."""
+        """Return what the module returns as its library runs it.
+
+        Raises:
+            ModelError: if the module has parts for fewer time steps than it runs.
+        """
+        try:
+            return self._run(x)
+        except (IndexError, RuntimeError) as error:
+            if fault := fault_of_steps(self.module, self.time.T, error):
+                raise ModelError(fault) from error
+            raise
+
+    def _run(self, x: Tensor) -> Any:
         if self.time.runner in ("inside", "none"):
             return self.module(x)
         return self._runner.forward(self.module, x, self.time)
@@ -213,7 +227,8 @@ class Network:
         for name, mask in masks.items():
             if name not in now or now[name].shape != mask.shape or mask.dtype is not torch.bool:
                 raise EditError(f"the mask of {name!r} must be boolean and have the shape of a tensor of that name")
-        changed = replace(self.copy(), masks={name: mask.detach().clone() for name, mask in masks.items()})
+        merged = merged_masks(masks, ties_of(self.module))
+        changed = replace(self.copy(), masks={name: mask.detach().clone() for name, mask in merged.items()})
         changed.apply_masks()
         return changed
 
@@ -243,7 +258,7 @@ class Network:
 
     def read_checkpoint(self, file: Path) -> dict[str, Tensor]:
         """Read a state dict that fits this network; raise ModelError if it does not."""
-        return read_checkpoint(file, self.tensors)
+        return read_checkpoint(file, self.tensors, ties_of(self.module))
 
     def with_probe(self, probe: Tensor) -> Network:
         """Return the network with a batch that proofs run on."""

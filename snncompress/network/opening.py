@@ -12,13 +12,14 @@ from torch import nn
 from snncompress.code import import_object, place_of
 from snncompress.components import Architecture
 from snncompress.errors import ModelError
-from snncompress.network.checkpoint import read_checkpoint
 from snncompress.network.edits import Timesteps
 from snncompress.network.inventory import require_roles
 from snncompress.network.network import Network
 from snncompress.network.rebuild import require_rebuildable, require_repeatable
 from snncompress.network.source import FromArchitecture, InHand
+from snncompress.network.ties import require_whole
 from snncompress.network.time import Time
+from snncompress.network.weight_hooks import require_plain
 from snncompress.plugins import Host, guarded
 
 
@@ -40,7 +41,7 @@ def open_architecture(
         if architecture.needs_code:
             guarded(lambda: _require_own_code(network), what, ModelError)
         if values and (file := architecture.checkpoint_path()):
-            network = network.with_weights(read_checkpoint(file, network.tensors))
+            network = network.with_weights(network.read_checkpoint(file))
     if timesteps is not None and timesteps != network.time.T and network.time.runner != "none":
         network = network.edited([Timesteps(timesteps)])
     return network
@@ -81,6 +82,8 @@ def declare(
     if not isinstance(module, nn.Module) or not isinstance(time, Time):
         given = f"{type(module).__name__!r} and {type(time).__name__!r}"
         raise ModelError(f"declare takes a torch module and a snncompress.Time, not {given}")
+    require_plain(module, "the module in hand")
+    require_whole(module)
     host = host or Host.from_environment()
     roles = {
         name: (globs,) if isinstance(globs, str) else tuple(globs) for name, globs in (("stem", stem), ("head", head))

@@ -12,6 +12,7 @@ from torch import nn
 from snncompress.code import import_object
 from snncompress.components import Architecture
 from snncompress.network.time import Time
+from snncompress.network.weight_hooks import require_plain
 
 
 class Source(Protocol):
@@ -44,8 +45,10 @@ class FromArchitecture:
         return dict(settings.canonical())
 
     def build(self) -> tuple[nn.Module, Time]:
-        """Build the architecture anew."""
-        return self.architecture.build()
+        """Build the architecture anew; raise ModelError where hooks compute its weights."""
+        module, time = self.architecture.build()
+        require_plain(module, f"the model {self.architecture.use!r}")
+        return module, time
 
     initialised = build
 

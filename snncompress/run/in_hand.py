@@ -16,6 +16,7 @@ from snncompress.components import Data, Inputs
 from snncompress.errors import DataError
 from snncompress.measure import loader_of
 from snncompress.network import Network, Time, leaving_generators, try_out
+from snncompress.network.ties import ties_of
 from snncompress.plugins import Host
 from snncompress.run.generators import seed_everything
 
@@ -42,6 +43,8 @@ class NetworkInHand:
         """Return the reference and a hash of everything else: values, masks, snapshots, edits, time."""
         network = self.network
         digest = hashlib.sha256(repr([network.time, [edit.to_json() for edit in network.edits]]).encode())
+        if ties := ties_of(network.module):
+            digest.update(repr(sorted(ties.items())).encode())
         for kind, tensors in (("values", network.tensors), ("masks", network.masks), *network.snapshots.items()):
             for name, value in sorted(tensors.items()):
                 digest.update(f"{kind} {name} {value.dtype} {list(value.shape)}".encode() + _bytes(value))
