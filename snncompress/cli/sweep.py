@@ -30,6 +30,7 @@ from snncompress.cli.program import FAILED
 @options.store
 @options.device
 @options.allow_code
+@options.as_csv
 @options.as_json
 @click.pass_context
 def command(
@@ -40,6 +41,7 @@ def command(
     output: Path | None,
     store: Path,
     device: str,
+    table: Path | None,
     *,
     allow_code: bool,
     as_json: bool,
@@ -51,6 +53,8 @@ def command(
     swept = sweep(
         file, over, overrides=overrides, output=output, store=store, device=device, allow_code=allow_code, host=host
     )
+    if table is not None:
+        swept.comparison.write_csv(table)
     if as_json:
         print_json(
             {"sweep": swept.sweep.model_dump(mode="json"), "comparison": swept.comparison.model_dump(mode="json")}
