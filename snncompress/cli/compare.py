@@ -14,7 +14,9 @@ from snncompress.report import compare, read_entries
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--baseline", metavar="RUN", help="Name or folder that the others are judged against.  [default: the first]"
+    "--baseline",
+    metavar="RUN",
+    help="Name or folder that the others are judged against.  [default: the first; of a sweep its dense network]",
 )
 @click.option(
     "--cost", metavar="METRIC", help="Value to set against accuracy.  [default: the first that is better when lower]"

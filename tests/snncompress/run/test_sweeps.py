@@ -107,6 +107,7 @@ def test_a_sweep_over_training_names_the_dense_network_of_each(folder, swept, ho
     assert [entry.name for entry in found.entries[:2]] == ["dense (lr=0.01)", "dense (lr=0.02)"]
     assert [entry.settings for entry in found.entries[:2]] == [{"steps.0.lr": 0.01}, {"steps.0.lr": 0.02}]
     assert len(found.entries) == 6
+    assert found.baseline == "lr=0.01,fraction=0.5"
 
 
 def test_a_sweep_that_only_trains_has_no_dense_network(folder, swept, host):
