@@ -17,7 +17,18 @@ CORE = ROOT / "snncompress"
 PLUGINS = sorted(path for path in [*(ROOT / "plugins").iterdir(), *(ROOT / "model_zoo").iterdir()] if path.is_dir())
 PLUGINS = [path for path in PLUGINS if path.name.startswith("snncompress_")]
 
-FIRST = {"errors", "settings", "selectors", "training", "record", "components", "strategy", "hookspecs", "plugins"}
+FIRST = {
+    "errors",
+    "frame",
+    "settings",
+    "selectors",
+    "training",
+    "record",
+    "components",
+    "strategy",
+    "hookspecs",
+    "plugins",
+}
 """The modules at the top of the package, left of every room; they know each other and no room."""
 
 MAY_IMPORT = {

@@ -112,4 +112,4 @@ def _notes(entries: Sequence[Entry], first: Entry, guessing: Mapping[str, tuple[
         yield f"too few seeds: a verdict needs {MIN_PAIRS} or more; give seeds: [0, 1, 2]"
     for name, seeds in guessing.items():
         numbers = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-        yield f"{name} is at chance in {numbers}: its accuracy is that of guessing, and it is called better in nothing"
+        yield f"{name} is at chance in {numbers}: guessing is as accurate, so none of its values is called better"

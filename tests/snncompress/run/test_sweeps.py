@@ -57,6 +57,8 @@ def test_four_settings_and_three_seeds_train_the_prefix_once_per_seed(folder, sw
         assert entry.values["accuracy"].spread.n == 3
     assert found.comparison.cost == "parameters_nonzero"
     assert compare(read_entries([found.folder])) == found.comparison
+    page = (found.folder / "report.html").read_text(encoding="utf-8")
+    assert 'aria-label="Scatter plot. dense: accuracy ' in page
     kept = json.loads((found.folder / "sweep.json").read_text())
     assert kept["over"] == {"steps.1.fraction": FRACTIONS}
     assert not found.failed
