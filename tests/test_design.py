@@ -295,3 +295,28 @@ def test_modules_stay_small(folder):
 def test_every_entry_point_names_a_package_that_exists():
     for plugin in PLUGINS:
         assert inspect.ismodule(importlib.import_module(plugin.name))
+
+
+def always_holds(test: ast.expr) -> bool:
+    """Tell whether an assertion cannot fail, whatever it is about: ``... or True``, ``1``, ``f"..."``."""
+    if isinstance(test, ast.BoolOp):
+        return (any if isinstance(test.op, ast.Or) else all)(map(always_holds, test.values))
+    return (isinstance(test, ast.Constant) and bool(test.value)) or isinstance(test, ast.JoinedStr)
+
+
+def test_every_assertion_can_fail():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources(ROOT / "tests")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assert) and always_holds(node.test)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("source", "holds"),
+    [("a == b or True", True), ("a or (b and 1)", False), ("1 and 'x'", True), ("a or b", False), ("False", False)],
+)
+def test_an_assertion_that_cannot_fail_is_seen(source, holds):
+    assert always_holds(ast.parse(source, mode="eval").body) is holds
