@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from snncompress.frame import frame
 from snncompress.notebook import framed
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Direction = Literal["higher", "lower"]
 """Which of two values of a metric is the better one."""
@@ -184,6 +188,26 @@ class Summary(_File):
     def budgets_met(self) -> bool:
         """Tell whether every budget was met by the mean."""
         return all(entry.met for entry in self.budget)
+
+    def to_frame(self) -> DataFrame:
+        """Return a pandas table with a row for each value of each seed: baseline and final network.
+
+        Raises:
+            InputError: if pandas is not installed.
+        """
+        names = dict.fromkeys([*self.final, *self.baseline])
+        rows = [row for name in names for row in self._rows(name)]
+        return frame(rows, ("seed", "value", "unit", "baseline", "final"))
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        was, now = self.baseline.get(name), self.final.get(name)
+        unit = (now or self.baseline[name]).unit
+        nothing = (None,) * len(self.seeds)
+        pairs = [value.spread.values if value else nothing for value in (was, now)]  # noqa: PD011 - a spread's
+        return [
+            {"seed": seed, "value": name, "unit": unit, "baseline": before, "final": after}
+            for seed, before, after in zip(self.seeds, *pairs, strict=True)
+        ]
 
     def _repr_html_(self) -> str | None:
         return framed(self, "render_summary")

@@ -31,6 +31,7 @@ from snncompress.cli.program import FAILED
 @options.store
 @options.device
 @options.allow_code
+@options.as_csv
 @options.as_json
 @click.pass_context
 def command(
@@ -41,6 +42,7 @@ def command(
     output: Path | None,
     store: Path,
     device: str,
+    table: Path | None,
     *,
     overwrite: bool,
     allow_code: bool,
@@ -61,6 +63,8 @@ def command(
         allow_code=allow_code,
         host=host,
     )
+    if table is not None:
+        swept.comparison.write_csv(table)
     if as_json:
         print_json(
             {"sweep": swept.sweep.model_dump(mode="json"), "comparison": swept.comparison.model_dump(mode="json")}

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from snncompress.frame import frame, write_csv
 from snncompress.notebook import framed
 from snncompress.record import Spread, SummaryValue
+from snncompress.report.rows import columns_of, rows_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Outcome = Literal["better", "worse", "higher", "lower", "no difference seen", "too few seeds", "no verdict"]
 """What a verdict says of an entry: ``higher`` and ``lower`` where the metric does not say which direction is better."""
@@ -130,6 +136,18 @@ class Comparison(_Part):
 
     def _repr_html_(self) -> str | None:
         return framed(self, "render_comparison")
+
+    def to_frame(self) -> DataFrame:
+        """Return a pandas table with a row for each value of each run: mean, spread, and what is said of it.
+
+        Raises:
+            InputError: if pandas is not installed.
+        """
+        return frame(rows_of(self), columns_of(self))
+
+    def write_csv(self, file: Path) -> None:
+        """Write the rows of ``to_frame`` as a CSV file, without pandas."""
+        write_csv(rows_of(self), columns_of(self), file)
 
     def verdict(self, metric: str, entry: str) -> Verdict | None:
         """Return what is said of an entry in one metric; None for the baseline and for values that are not shared."""

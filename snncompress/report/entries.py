@@ -13,14 +13,13 @@ from snncompress.report.summary import summarised
 from snncompress.report.verdicts import QUALITY
 
 _DENSE = "dense"
-_ALONE: dict[str, Any] = {"name": _DENSE}
 _MIN_CLASSES = 2
 
 _State = Literal["baseline", "final"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Findings:
     """What one run or one pipeline over several seeds left in a folder: its result, and the records behind a summary."""
 
     result: Record | Summary
@@ -48,6 +47,7 @@ class Outcome:
             "data": _data(self.result.pipeline),
             "values": self.values(state),
             "energies": _energies(self.records, state),
+            "masked": self.result.masked if state == "final" else None,
         }
         return Entry(**(whole | more))
 
@@ -60,13 +60,13 @@ class Outcome:
         return value.model_copy(update={"chance": (1 / classes,) * len(self.seeds)})
 
 
-def dense_entries(outcomes: Sequence[tuple[Combination, Outcome]], folder: str) -> tuple[Entry, ...]:
+def dense_entries(found: Sequence[tuple[Combination, Findings]], folder: str) -> tuple[Entry, ...]:
     """Return an entry for each network that the combinations of a sweep compress; most often they share one.
 
     Where the sweep varies how that network is made there are several, and their names and settings say which is which.
     """
-    groups: list[list[tuple[Combination, Outcome]]] = []
-    for pair in outcomes:
+    groups: list[list[tuple[Combination, Findings]]] = []
+    for pair in found:
         same = next((group for group in groups if _baseline(group[0][1]) == _baseline(pair[1])), None)
         if same is None:
             groups.append([pair])
@@ -82,20 +82,27 @@ def dense_entries(outcomes: Sequence[tuple[Combination, Outcome]], folder: str) 
 
 def _known(own: Sequence[Combination], groups: Sequence[Sequence[Combination]]) -> dict[str, Any]:
     """Return name and settings of a dense network: what its combinations have in common, and not all others too."""
+    if len(groups) == 1:
+        return {"name": _DENSE}
     shared = _common([one for group in groups for one in group])
     settings = {path: value for path, value in _common(own).items() if path not in shared}
     told = ", ".join(_part(own[0], path) for path in settings)
-    return {"name": f"{_DENSE} ({told})" if told else _DENSE, "settings": settings} if len(groups) > 1 else _ALONE
+    return {"name": f"{_DENSE} ({told or own[0].name})", "settings": settings}
 
 
-def _baseline(outcome: Outcome) -> tuple[Any, ...]:
+def _baseline(findings: Findings) -> tuple[Any, ...]:
     """Return what tells baselines apart: seeds, data, and every value that does not depend on the moment."""
-    values = outcome.values("baseline")
-    return outcome.seeds, _data(outcome.result.pipeline), {name: one for name, one in values.items() if one.comparable}
+    values = findings.values("baseline")
+    return (
+        findings.seeds,
+        _data(findings.result.pipeline),
+        {name: one for name, one in values.items() if one.comparable},
+    )
 
 
-def _compresses(combination: Combination, outcome: Outcome) -> bool:
-    return combination.compresses and outcome.values("baseline") != outcome.values("final")
+def _compresses(combination: Combination, findings: Findings) -> bool:
+    before, after = findings.values("baseline"), findings.values("final")
+    return combination.compresses and bool(before) and before != after
 
 
 def _common(combinations: Sequence[Combination]) -> dict[str, Any]:

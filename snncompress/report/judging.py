@@ -19,7 +19,8 @@ def compare(entries: Sequence[Entry], *, baseline: str | None = None, cost: str 
 
     Args:
         entries: with names unlike each other.
-        baseline: name of the entry that the others are judged against; the first that has values by default.
+        baseline: name of the entry that the others are judged against; by default the first that has values, or the first
+            that is not dense where several dense networks stand there.
         cost: the value to set against accuracy; by default the first one that all have, is better when lower, and differs.
 
     Raises:
@@ -51,7 +52,8 @@ def compare(entries: Sequence[Entry], *, baseline: str | None = None, cost: str 
 
 def _baseline(finished: Sequence[Entry], name: str | None) -> Entry:
     if name is None:
-        return finished[0]
+        dense = [entry for entry in finished if entry.dense]
+        return finished[0] if len(dense) < 2 else next(entry for entry in finished if not entry.dense)  # noqa: PLR2004
     chosen = next((entry for entry in finished if name in (entry.name, entry.folder)), None)
     if chosen is None:
         raise InputError(
@@ -110,4 +112,4 @@ def _notes(entries: Sequence[Entry], first: Entry, guessing: Mapping[str, tuple[
         yield f"too few seeds: a verdict needs {MIN_PAIRS} or more; give seeds: [0, 1, 2]"
     for name, seeds in guessing.items():
         numbers = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-        yield f"{name} is at chance in {numbers}: its accuracy is that of guessing, and it is called better in nothing"
+        yield f"{name} is at chance in {numbers}: guessing is as accurate, so none of its values is called better"

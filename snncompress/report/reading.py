@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from snncompress.errors import InputError
 from snncompress.record import RECORD_FILE, SWEEP_FILE, Combination, Record, Summary, Sweep
 from snncompress.report.comparison import Entry
-from snncompress.report.entries import Outcome, dense_entries
+from snncompress.report.entries import Findings, dense_entries
 from snncompress.report.judging import MIN_ENTRIES
 
 _VERSION = 1
@@ -51,28 +51,27 @@ def read_entries(paths: Sequence[Path]) -> tuple[Entry, ...]:
 def read_swept(folder: Path, sweep: Sweep | None = None) -> tuple[Entry, ...]:
     """Return the entries of a sweep: the dense network that its runs compress, once, and then every combination."""
     known = {one.name: one for one in (sweep or read_sweep(folder)).combinations}
-    outcomes = {name: _outcome(folder / one.folder) for name, one in known.items() if one.failed is None}
-    dense = dense_entries([(known[name], outcome) for name, outcome in outcomes.items()], str(folder))
-    return (*dense, *(_combined(one, outcomes.get(name), folder) for name, one in known.items()))
+    found = {name: _findings(folder / one.folder) for name, one in known.items() if one.failed is None}
+    dense = dense_entries([(known[name], findings) for name, findings in found.items()], str(folder))
+    return (*dense, *(_combined(one, found.get(name), folder) for name, one in known.items()))
 
 
-def _combined(combination: Combination, outcome: Outcome | None, folder: Path) -> Entry:
+def _combined(combination: Combination, findings: Findings | None, folder: Path) -> Entry:
     known: dict[str, Any] = {"name": combination.name, "settings": combination.settings}
-    if outcome is None:
+    if findings is None:
         return Entry(folder=str(folder / combination.folder), failed=combination.failed, **known)
-    return outcome.entry(masked=outcome.result.masked, **known)
+    return findings.entry(**known)
 
 
 def _entries(path: Path) -> tuple[Entry, ...]:
     if (path / SWEEP_FILE).is_file() or (path.name == SWEEP_FILE and path.is_file()):
         return read_swept(path if path.is_dir() else path.parent)
-    outcome = _outcome(path)
-    return (outcome.entry(masked=outcome.result.masked),)
+    return (_findings(path).entry(),)
 
 
-def _outcome(path: Path) -> Outcome:
+def _findings(path: Path) -> Findings:
     result, folder = read_result(path), path if path.is_dir() else path.parent
-    return Outcome(result, [result] if isinstance(result, Record) else _records(result, folder), str(folder))
+    return Findings(result, [result] if isinstance(result, Record) else _records(result, folder), str(folder))
 
 
 def _records(summary: Summary, folder: Path) -> list[Record]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from snncompress.record import Direction, Spread, SummaryValue
 from snncompress.report.comparison import Entry, Outcome, Verdict
@@ -57,8 +58,13 @@ def at_chance(entry: Entry) -> tuple[int, ...]:
     return tuple(
         seed
         for seed, value, chance in runs
-        if value is not None and chance is not None and is_at_chance(round(value * samples), samples, chance)
+        if _is_fraction(value) and _is_fraction(chance) and is_at_chance(round(value * samples), samples, chance)
     )
+
+
+def _is_fraction(value: float | None) -> TypeGuard[float]:
+    """Tell whether a value lies in 0..1; a metric of someone else may give an accuracy in per cent."""
+    return value is not None and 0 <= value <= 1
 
 
 def _pairs(entry: Entry, against: Entry, metric: str) -> tuple[list[float], list[float]]:
@@ -86,7 +92,7 @@ def _judged(entry: Entry, against: Entry, metric: str, found: Paired | None) -> 
     outcome = _OUTCOMES[entry.values[metric].better, found.mean > 0]
     winner = {"better": entry, "worse": against}.get(outcome)
     if winner is not None and at_chance(winner):
-        return "no verdict", f"no verdict: {winner.name} is at chance, and nothing is better that guesses"
+        return "no verdict", f"no verdict: {winner.name} is at chance"
     return outcome, f"{outcome}: {found.reason}"
 
 

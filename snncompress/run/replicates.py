@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snncompress.components import SummaryReporter
 from snncompress.errors import StepError
@@ -18,6 +19,9 @@ from snncompress.report import summarise
 from snncompress.run.execute import described
 from snncompress.run.result import Result, executed
 from snncompress.store import Store, replace_json
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,10 @@ class Replicates:
     def record(self) -> Summary:
         """The summary, which stands where a single run has its record."""
         return self.summary
+
+    def to_frame(self) -> DataFrame:
+        """Return the summary as a pandas table; raise InputError if pandas is not installed."""
+        return self.summary.to_frame()
 
     def _repr_html_(self) -> str | None:
         return framed(self.summary, "render_summary")

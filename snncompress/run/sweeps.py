@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from snncompress.components import ComparisonReporter
 from snncompress.errors import InputError, PipelineError, SnncompressError, StepError
@@ -23,6 +23,9 @@ from snncompress.run.replicates import Replicates, replicated
 from snncompress.run.result import RUNS, STORE, Result, executed, require_device
 from snncompress.run.watch import Watch
 from snncompress.store import Store, replace_json
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Over = Mapping[str, Sequence[Any]] | Sequence[str]
 """Values by path, ``{"steps.1.fraction": [0.5, 0.75]}``; or texts as the command line has them."""
@@ -43,6 +46,10 @@ class Swept:
     def failed(self) -> tuple[Combination, ...]:
         """The combinations in which a step failed."""
         return tuple(one for one in self.sweep.combinations if one.failed is not None)
+
+    def to_frame(self) -> DataFrame:
+        """Return the comparison as a pandas table; raise InputError if pandas is not installed."""
+        return self.comparison.to_frame()
 
     def _repr_html_(self) -> str | None:
         return framed(self.comparison, "render_comparison")

@@ -98,8 +98,8 @@ def test_a_network_at_chance_stands_on_no_front_and_is_named(three, entry):
     assert found.front == ("75", "94")
     assert found.at_chance == {"silent": (0, 1, 2), "half": (1,)}
     assert found.notes == (
-        "silent is at chance in seeds 0, 1, 2: its accuracy is that of guessing, and it is called better in nothing",
-        "half is at chance in seed 1: its accuracy is that of guessing, and it is called better in nothing",
+        "silent is at chance in seeds 0, 1, 2: guessing is as accurate, so none of its values is called better",
+        "half is at chance in seed 1: guessing is as accurate, so none of its values is called better",
     )
     assert {one.outcome for one in found.verdicts if one.entry in ("silent", "half")}.isdisjoint({"better", "higher"})
 

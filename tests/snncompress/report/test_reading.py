@@ -122,6 +122,7 @@ def test_where_a_sweep_varies_how_networks_are_made_each_dense_one_is_named(writ
         ("dense (lr=0.2)", {"lr": "0.2"}),
     ]
     assert [one.values["accuracy"].spread.mean for one in (first, second)] == [0.96, 0.98]
+    assert compare(read_entries([Path("sweep")])).baseline == "lr=0.1,fraction=0.5", "neither is that of all"
 
 
 def test_a_sweep_that_compresses_nothing_has_no_dense_network(written, record):

@@ -154,7 +154,7 @@ def test_guessing_is_better_in_nothing(entry):
         found = verdict(silent, dense, metric)
         assert (found.outcome, found.why) == (
             "no verdict",
-            "no verdict: silent is at chance, and nothing is better that guesses",
+            "no verdict: silent is at chance",
         )
         assert found.p < 0.05
 
@@ -192,6 +192,12 @@ def test_where_chance_or_the_number_of_samples_is_not_known_nothing_is_said(entr
         value = known.values["accuracy"].model_copy(update=lost)
         assert at_chance(known.model_copy(update={"values": {"accuracy": value}})) == ()
     assert at_chance(known.model_copy(update={"values": {}})) == ()
+
+
+def test_an_accuracy_in_per_cent_is_not_taken_for_a_fraction(entry, measured):
+    known = entry("a", (50, 50, 50))
+    value = summarised([measured(10.0, samples=500, chance=0.1) for _ in range(3)])
+    assert at_chance(known.model_copy(update={"values": {"accuracy": value}})) == ()
 
 
 def test_the_number_of_samples_is_read_from_words_where_nothing_else_says_it(entry):

@@ -57,6 +57,8 @@ def test_four_settings_and_three_seeds_train_the_prefix_once_per_seed(folder, sw
         assert entry.values["accuracy"].spread.n == 3
     assert found.comparison.cost == "parameters_nonzero"
     assert compare(read_entries([found.folder])) == found.comparison
+    page = (found.folder / "report.html").read_text(encoding="utf-8")
+    assert 'aria-label="Scatter plot. dense: accuracy ' in page
     kept = json.loads((found.folder / "sweep.json").read_text())
     assert kept["over"] == {"steps.1.fraction": FRACTIONS}
     assert not found.failed
@@ -107,6 +109,7 @@ def test_a_sweep_over_training_names_the_dense_network_of_each(folder, swept, ho
     assert [entry.name for entry in found.entries[:2]] == ["dense (lr=0.01)", "dense (lr=0.02)"]
     assert [entry.settings for entry in found.entries[:2]] == [{"steps.0.lr": 0.01}, {"steps.0.lr": 0.02}]
     assert len(found.entries) == 6
+    assert found.baseline == "lr=0.01,fraction=0.5"
 
 
 def test_a_sweep_that_only_trains_has_no_dense_network(folder, swept, host):
