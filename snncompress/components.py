@@ -271,8 +271,10 @@ class Metric(Protocol):
     """One measurement; may yield several values.
 
     A metric may also say ``needs: ClassVar[frozenset[Need]]``, what it asks of ``bench.observe``, so that one pass over the
-    data serves every metric; and ``compares: ClassVar[bool]``, that it asks for ``bench.baseline()``. Three methods are
-    optional: ``problems(host) -> Iterable[Problem]`` is asked when a pipeline is read, ``check(facts) ->
+    data serves every metric; and ``compares: ClassVar[bool]``, that it asks for ``bench.baseline()``. Either makes it costly,
+    and so does ``costly: bool``, a property or class variable for whatever else takes longer than one plain pass. A costly
+    metric is measured on the baseline and on the result alone, unless the pipeline says ``measure_steps: all``. Three methods
+    are optional: ``problems(host) -> Iterable[Problem]`` is asked when a pipeline is read, ``check(facts) ->
     Iterable[Problem]`` when it is planned, and ``components(host) -> Iterable[Any]`` names the components inside its
     settings, whose versions are part of the measurement's key.
     """
@@ -286,6 +288,11 @@ class Metric(Protocol):
 
     def measure(self, network: Network, bench: Bench) -> Mapping[str, Measurement]:
         """Return a measurement for each name of ``yields()``."""
+
+
+def is_costly(metric: Metric) -> bool:
+    """Tell whether a metric says that it takes longer than one plain pass over the test split."""
+    return any(getattr(metric, name, False) for name in ("needs", "compares", "costly"))
 
 
 Need = Literal["counts", "activity"]
@@ -315,7 +322,7 @@ class Bench(Protocol):
         """
 
     def baseline(self) -> Network | None:
-        """Return the network before the first step that compresses, if it is known."""
+        """Return the network that others are compared with, if it is known."""
 
 
 @runtime_checkable

@@ -75,7 +75,10 @@ def optimizer_fault(training: Training) -> tuple[str, str, str] | None:
     """Return the setting, what is wrong with it and a hint, if timm has no such optimiser or it has no momentum."""
     if (training.optimizer, training.momentum) == ("adamw", None):
         return None  # the default is known without the seconds that timm takes to import
-    from timm.optim import get_optimizer_info, list_optimizers
+    from timm.optim import (  # type: ignore[attr-defined] # public there, and defined elsewhere
+        get_optimizer_info,
+        list_optimizers,
+    )
 
     known = [str(name) for name in list_optimizers()]
     if training.optimizer not in known:

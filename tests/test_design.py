@@ -153,6 +153,21 @@ def test_each_snn_library_is_imported_in_one_plugin_only(library):
     assert found <= {LIBRARIES[library]}
 
 
+WITHOUT_A_PUBLIC_NAME = {"torch.utils._python_dispatch.TorchDispatchMode": "torch documents it under this name alone"}
+
+
+@pytest.mark.parametrize("folder", [CORE, *PLUGINS], ids=lambda path: path.name)
+def test_no_private_module_of_a_library_is_imported(folder):
+    found = {
+        name
+        for path in sources(folder)
+        for name in imports(path)
+        if name.split(".")[0] not in {"snncompress", "__future__"}
+        and any(part.startswith("_") for part in name.split("."))
+    }
+    assert found - set(WITHOUT_A_PUBLIC_NAME) == set()
+
+
 def test_the_core_imports_no_plugin():
     found = {name.split(".")[0] for path in sources(CORE) for name in imports(path)}
     assert found & {path.name for path in PLUGINS} == set()

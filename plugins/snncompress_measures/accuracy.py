@@ -28,6 +28,11 @@ class Accuracy(Settings):
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
+    @property
+    def costly(self) -> bool:
+        """Whether it may take a pass for each number of steps."""
+        return self.by_time
+
     def yields(self) -> tuple[str, ...]:
         """Name the accuracy."""
         return ("accuracy",)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_serializer, model_validator
 
-from snncompress import Count, Facts, Names, Number, Problem, Run, Strategy, Training
-from snncompress_prune.selection import density, last_training, next_masks, training_of
+from snncompress import Count, Facts, Names, Number, Problem, Run, StepError, Strategy, Training
+from snncompress_prune.amounts import Removed, num_left, num_removed, num_rounds, removed_at_most, removed_evenly
+from snncompress_prune.selection import alive_and_total, density, last_training, next_masks, training_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from snncompress import Network
+
+_USUAL_FRACTION = 0.25
 
 _CHECKPOINT = "checkpoint:"
 
@@ -23,7 +26,8 @@ _CHECKPOINT = "checkpoint:"
 class Lottery(Strategy):
     """Find a lottery ticket: prune the smallest surviving weights, rewind the rest, train again, round after round.
 
-    Each round removes ``round(fraction_per_round * n)`` of the n surviving weights by magnitude, sets every survivor,
+    Each round removes ``round(fraction_per_round * n)`` of the n surviving weights by magnitude, or as many as lead to
+    ``sparsity``, which leaves ``round((1 - sparsity) * n)`` of all n selected ones. It sets every survivor,
     every bias and every norm to an earlier snapshot, and trains with a new optimiser (Frankle et al. 2020;
     SparseSpikformer, arXiv 2311.08806: 25 % a round, every weight of two or more dimensions, stem and head included).
 
@@ -32,10 +36,20 @@ class Lottery(Strategy):
     """
 
     use: Literal["prune.lottery"] = "prune.lottery"
-    fraction_per_round: Annotated[Number, Field(gt=0, lt=1)] = Field(
-        0.25, description="Part of the surviving weights that each round removes."
+    fraction_per_round: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Part of the surviving weights that each round removes. If null: 0.25, or with `sparsity` and `rounds` "
+        "what reaches the sparsity evenly.",
     )
-    rounds: Count = Field(description="Rounds of pruning, rewinding and training.")
+    rounds: Count | None = Field(
+        None, description="Rounds of pruning, rewinding and training. If null they follow from `sparsity`."
+    )
+    sparsity: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Part of the selected weights that is gone in the end, whatever was gone before. Give `rounds` or "
+        "`fraction_per_round` with it; the other follows.",
+    )
     rewind_to: str = Field(
         "init",
         pattern=r"^(init|epoch-\d+|checkpoint:.+)$",
@@ -55,6 +69,25 @@ class Lottery(Strategy):
     select: Names = Field(("synapse",), description="Selector of layers; by default every synaptic weight.")
     compresses: ClassVar[bool] = True
 
+    @model_validator(mode="after")
+    def _one_way_to_the_end(self) -> Self:
+        if self.rounds is None and self.sparsity is None:
+            raise ValueError("should give 'rounds' or 'sparsity'")
+        if (
+            None not in (self.rounds, self.sparsity, self.fraction_per_round)
+            and self.rounds != self._following_rounds()
+        ):
+            raise ValueError(
+                f"should agree: {self.fraction_per_round:g} a round reaches the sparsity {self.sparsity:g} in "
+                f"{self._following_rounds()} round(s), not in {self.rounds}; "
+                "leave out 'rounds', 'fraction_per_round' or 'sparsity'"
+            )
+        return self
+
+    @field_serializer("fraction_per_round")
+    def _fraction_in_json(self, value: float | None) -> float | None:
+        return self._fraction if self.sparsity is None else value
+
     def provides(self) -> frozenset[str]:
         """Provide masks and trained weights."""
         return frozenset({"masks", "weights"})
@@ -64,16 +97,19 @@ class Lottery(Strategy):
         return self.retrain
 
     def num_epochs(self, earlier: Sequence[Strategy]) -> int:
-        """Return the epochs of all rounds."""
-        return self.rounds * self._training(earlier).epochs
+        """Return the epochs of all rounds; where ``sparsity`` sets them, of a network without masks."""
+        return (self.rounds or self._following_rounds()) * self._training(earlier).epochs
 
     def files(self) -> tuple[Path, ...]:
         """Return the checkpoint to rewind to, if that is a file."""
         return (self._checkpoint,) if self._checkpoint else ()
 
     def check(self, facts: Facts) -> Iterable[Problem]:
-        """Find a snapshot that nobody keeps, an untrained network, and no epochs to train."""
-        yield from facts.check_masking(self.select)
+        """Find a snapshot that nobody keeps, an untrained network, a sparsity that is there, and no epochs to train."""
+        nothing = facts.check_masking(self.select)
+        yield from nothing
+        if facts.network is not None and not nothing and not any(step.compresses for step in facts.earlier):
+            yield from self._check_sparsity(facts.network())
         yield from facts.check_trained()
         yield from self._check_rewinding(facts)
         if (
@@ -90,12 +126,49 @@ class Lottery(Strategy):
     def apply(self, network: Network, run: Run) -> Network:
         """Run the rounds; each is kept, so an interrupted lottery goes on behind its last one."""
         training = self._training(run.earlier)
-        run.expect(self.rounds * training.epochs)
+        rounds = self._rounds_of(network)
+        run.expect(rounds * training.epochs)
         target = self._rewind_target(network)
-        for number in range(1, self.rounds + 1):
-            work = partial(self._round, network, target, training, number, run)
+        for number in range(1, rounds + 1):
+            work = partial(self._round, network, target, training, number, rounds, run)
             network = run.stage(f"round-{number}", work)
         return network
+
+    @property
+    def _fraction(self) -> float:
+        return _USUAL_FRACTION if self.fraction_per_round is None else self.fraction_per_round
+
+    def _following_rounds(self, remaining: float | None = None) -> int:
+        """Return the rounds in which ``sparsity`` is reached where ``remaining`` of what is left shall stay."""
+        assert self.sparsity is not None  # noqa: S101 - where rounds are given they are not asked for
+        return max(1, num_rounds(1 - self.sparsity if remaining is None else remaining, self._fraction))
+
+    def _rounds_of(self, network: Network) -> int:
+        """Return the rounds for this network: one with masks may need fewer; raise StepError where it needs none."""
+        if self.sparsity is None:
+            assert self.rounds is not None  # noqa: S101 - one of them is given
+            return self.rounds
+        for problem in self._check_sparsity(network):
+            raise StepError(f"sparsity: {problem.what}; {problem.hint}")
+        if self.rounds is not None and self.fraction_per_round is None:
+            return self.rounds
+        counts = alive_and_total(network, self.select, self.scope)
+        return self._following_rounds(min((1 - self.sparsity) * total / max(1, alive) for alive, total in counts))
+
+    def _check_sparsity(self, network: Network) -> Iterable[Problem]:
+        counts = alive_and_total(network, self.select, self.scope)
+        if self.sparsity is None or any(alive > num_left(self.sparsity, total) for alive, total in counts):
+            return
+        there = 1 - sum(alive for alive, _ in counts) / sum(total for _, total in counts)
+        what = f"masks have removed {there:.6g} of the selected weights already, and {self.sparsity:g} is asked for"
+        yield Problem(("sparsity",), what, "ask for more, or leave the step out")
+
+    def _removed(self, rounds_left: int) -> Removed:
+        if self.sparsity is None:
+            return lambda alive, _: num_removed(self._fraction, alive)
+        if self.rounds is not None and self.fraction_per_round is None:
+            return removed_evenly(self.sparsity, rounds_left)
+        return removed_at_most(self._fraction, self.sparsity, rounds_left)
 
     def _check_rewinding(self, facts: Facts) -> Iterable[Problem]:
         if file := self._checkpoint:
@@ -108,11 +181,13 @@ class Lottery(Strategy):
         hint = f"add `snapshots: [{number}]` to an earlier train step" if number.isdigit() else ""
         yield from facts.check_state(f"snapshot:{self.rewind_to}", where="rewind_to", hint=hint)
 
-    def _round(self, network: Network, target: dict[str, Tensor], training: Training, number: int, run: Run) -> Network:
-        masks = next_masks(network, self.select, self.fraction_per_round, self.scope)
+    def _round(
+        self, network: Network, target: dict[str, Tensor], training: Training, number: int, rounds: int, run: Run
+    ) -> Network:
+        masks = next_masks(network, self.select, self._removed(rounds - number + 1), self.scope)
         ticket = network.with_masks(masks).with_weights(target)
         run.note("rounds", [*run.notes().get("rounds", []), {"round": number, **density(ticket, self.select)}])
-        return run.train(ticket, training, label=f"round {number} of {self.rounds}", start_epoch=self._start_epoch)
+        return run.train(ticket, training, label=f"round {number} of {rounds}", start_epoch=self._start_epoch)
 
     def _training(self, earlier: Sequence[Strategy]) -> Training:
         epochs = self.epochs

@@ -8,37 +8,54 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from snncompress_prune.amounts import Removed, num_removed
 from snncompress_prune.threshold import Part, are_finite, kth_smallest, num_alive
 
 
-def num_removed(fraction: float, count: int) -> int:
-    """Return how many of ``count`` entries go: ``round(fraction * count)``."""
-    return round(fraction * count)
+def magnitudes(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Score weights by their magnitude."""
+    return {name: value.abs() for name, value in weights.items()}
+
+
+def draws(weights: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """Score weights at random, evenly between 0 and 1, whatever they are."""
+    return {
+        name: torch.rand(value.shape, generator=generator, dtype=torch.float64).to(value.device)
+        for name, value in weights.items()
+    }
+
+
+def prune(
+    scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], removed: Removed, *, scope: str
+) -> dict[str, Tensor]:
+    """Return masks in which further survivors are gone, those with the smallest scores.
+
+    Args:
+        scores: one tensor of any shape by name, for example absolute weights.
+        masks: boolean masks of the same shapes, True where an entry survives; a name without one is whole.
+        removed: how many survivors go.
+        scope: ``matrix`` asks ``removed`` about each tensor, ``global`` about all of them together.
+
+    Returns:
+        A mask for each name. Exactly as many go as ``removed`` says; among equal scores those at the earlier positions go
+        first (in the order of ``scores``).
+    """
+    parts = {name: (value, masks.get(name)) for name, value in scores.items()}
+    groups = [{name: part} for name, part in parts.items()] if scope == "matrix" else [parts]
+    return {name: mask for group in groups for name, mask in _pruned(group, removed).items()}
 
 
 def prune_smallest(
     scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], fraction: float, *, scope: str
 ) -> dict[str, Tensor]:
-    """Return masks in which a further ``fraction`` of the survivors is gone, those with the smallest scores.
-
-    Args:
-        scores: one tensor of any shape by name, for example absolute weights.
-        masks: boolean masks of the same shapes, True where an entry survives; a name without one is whole.
-        fraction: part of the survivors to remove, 0..1.
-        scope: ``matrix`` removes that part of each tensor, ``global`` of all of them together.
-
-    Returns:
-        A mask for each name. Exactly ``round(fraction * survivors)`` entries go, per tensor or in all; among equal
-        scores those at the earlier positions go first (in the order of ``scores``).
-    """
-    parts = {name: (value, masks.get(name)) for name, value in scores.items()}
-    groups = [{name: part} for name, part in parts.items()] if scope == "matrix" else [parts]
-    return {name: mask for group in groups for name, mask in _pruned(group, fraction).items()}
+    """Return masks in which exactly ``round(fraction * survivors)`` further entries are gone; see ``prune``."""
+    return prune(scores, masks, lambda alive, _: num_removed(fraction, alive), scope=scope)
 
 
-def _pruned(parts: Mapping[str, Part], fraction: float) -> dict[str, Tensor]:
+def _pruned(parts: Mapping[str, Part], removed: Removed) -> dict[str, Tensor]:
     alive = sum(num_alive(part) for part in parts.values())
-    return dict(zip(parts, _without_smallest(list(parts.values()), num_removed(fraction, alive)), strict=True))
+    total = sum(scores.numel() for scores, _ in parts.values())
+    return dict(zip(parts, _without_smallest(list(parts.values()), removed(alive, total)), strict=True))
 
 
 def smallest(scores: Tensor, count: int) -> Tensor:

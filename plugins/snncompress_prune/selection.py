@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from snncompress import StepError, Strategy, Training
@@ -11,22 +11,34 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from snncompress import Network
+    from snncompress_prune.amounts import Removed
+
+    Score = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
 
-def next_masks(network: Network, terms: Sequence[str], fraction: float, scope: str) -> dict[str, Tensor]:
-    """Return the network's masks after pruning ``fraction`` of the surviving weights that ``terms`` pick, by magnitude."""
-    from snncompress_prune.ops import prune_smallest
+def next_masks(
+    network: Network, terms: Sequence[str], removed: Removed, scope: str, score: Score | None = None
+) -> dict[str, Tensor]:
+    """Return the network's masks after pruning as many of the weights that ``terms`` pick as ``removed`` says.
 
+    The weights with the smallest scores go: by default those of the smallest magnitude.
+    """
+    from snncompress_prune.ops import magnitudes, prune
+
+    weights = weights_of(network, terms)
+    _require_finite(weights)
+    masks = {name: mask.to(network.tensors[name].device) for name, mask in network.masks.items()}
+    return {**masks, **prune((score or magnitudes)(weights), masks, removed, scope=scope)}
+
+
+def weights_of(network: Network, terms: Sequence[str]) -> dict[str, Tensor]:
+    """Return the synaptic weights that ``terms`` pick; raise StepError where that is none, or one cannot be masked."""
     if derived := network.inventory.derived_weights(terms):
         raise StepError(derived[0].fault)
     names = network.inventory.weights(terms)
     if not names:
         raise StepError(f"selector {list(terms)!r} picks no synaptic weight of this network; see `snncompress inspect`")
-    tensors = network.tensors
-    _require_finite({name: tensors[name] for name in names})
-    masks = {name: mask.to(tensors[name].device) for name, mask in network.masks.items()}
-    pruned = prune_smallest({name: tensors[name].abs() for name in names}, masks, fraction, scope=scope)
-    return {**masks, **pruned}
+    return {name: network.tensors[name] for name in names}
 
 
 def _require_finite(weights: Mapping[str, Tensor]) -> None:
@@ -39,13 +51,19 @@ def _require_finite(weights: Mapping[str, Tensor]) -> None:
         )
 
 
+def alive_and_total(network: Network, terms: Sequence[str], scope: str) -> list[tuple[int, int]]:
+    """Return how many of the weights that ``terms`` pick are left, and are there: of each matrix, or of all together."""
+    weights = weights_of(network, terms)
+    counts = [
+        (int(network.masks[name].count_nonzero()) if name in network.masks else value.numel(), value.numel())
+        for name, value in weights.items()
+    ]
+    return counts if scope == "matrix" else [tuple(map(sum, zip(*counts, strict=True)))]  # type: ignore[list-item]
+
+
 def density(network: Network, terms: Sequence[str]) -> dict[str, Any]:
     """Return how many of the weights that ``terms`` pick are left."""
-    names = network.inventory.weights(terms)
-    total = sum(network.tensors[name].numel() for name in names)
-    left = sum(
-        int(network.masks[name].sum()) if name in network.masks else network.tensors[name].numel() for name in names
-    )
+    ((left, total),) = alive_and_total(network, terms, "global")
     return {"weights": total, "remaining": left, "sparsity": 1 - left / total}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -261,4 +260,8 @@ def _num_dims(module: Any) -> int:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    return (leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+    """Yield the tensors in what a module or an operation takes or returns, however deep in tuples, lists and mappings."""
+    if isinstance(value, Tensor):
+        yield value
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, (tuple, list)) else ():
+        yield from _tensors(inner)

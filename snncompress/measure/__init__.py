@@ -11,7 +11,7 @@ from typing import Any
 
 from snncompress.measure.accuracy import Predictions, predict
 from snncompress.measure.api import METRICS, measure, measured
-from snncompress.measure.bench import DataBench, encode, loader_of, needs_of
+from snncompress.measure.bench import DataBench, encode, loader_of, needs_of, num_measured
 from snncompress.measure.observe import Observation
 from snncompress.record import Measurement
 
@@ -25,6 +25,7 @@ __all__ = [
     "measure",
     "measured",
     "needs_of",
+    "num_measured",
     "predict",
 ]
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from snncompress.counts import Activity, LayerActivity
 from snncompress.measure.counting.counter import steps_in
+from snncompress.measure.counting.tags import tag_of
 
 if TYPE_CHECKING:
     from snncompress.network import Network
@@ -29,7 +30,10 @@ class _Call:
 
     @classmethod
     def of(cls, spikes: Tensor, steps: int, batch: int) -> _Call:
-        fired_SBK = spikes.ne(0).to(torch.float32).reshape(steps, batch, -1)
+        known = (
+            tag_of(spikes).is_positive and spikes.dtype is torch.float32
+        )  # ones and zeros already, as the counter saw
+        fired_SBK = (spikes if known else spikes.ne(0).to(torch.float32)).reshape(steps, batch, -1)
         width = fired_SBK.shape[2]
         chosen = torch.linspace(0, width - 1, min(_RASTER, width)).round().long()
         return cls(fired_SBK.sum(1).double(), fired_SBK[:, 0, chosen.to(spikes.device)].cpu())

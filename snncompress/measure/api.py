@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from torch.utils.data import DataLoader
@@ -65,6 +65,7 @@ def measured(
     seed: int,
     batch_size: int = 250,
     baseline: Network | None = None,
+    told: Callable[[int, int], None] | None = None,
 ) -> dict[str, Measurement]:
     """Return what metrics that have been read say of a network on the test split of ``samples``; see ``measure``."""
     bench = DataBench(
@@ -75,6 +76,7 @@ def measured(
         device=str(network.device),
         wanted=needs_of(metrics),
         uncompressed=None if baseline is None else lambda: baseline,
+        told=told,
     )
     found: dict[str, Measurement] = {}
     for metric in metrics:

@@ -33,7 +33,8 @@ class DataBench:
         batch_size: samples of a batch.
         device: where batches go.
         wanted: what any metric will ask of ``observe``: it is observed in the same pass, whoever asks first.
-        uncompressed: opens the network before the first step that compresses.
+        uncompressed: opens the baseline.
+        told: called with the number of samples so far, and of all, while the test split is observed.
     """
 
     data: Data
@@ -43,6 +44,7 @@ class DataBench:
     device: str = "cpu"
     wanted: frozenset[Need] = frozenset()
     uncompressed: Callable[[], Network] | None = None
+    told: Callable[[int, int], None] | None = None
     _seen: list[tuple[Network, list[tuple[int, int]], Observation]] = field(default_factory=list)
 
     def batches(self, split: SplitName = "test") -> DataLoader[Any]:
@@ -63,13 +65,26 @@ class DataBench:
         for known, as_they_were, seen in self._seen:
             if known is network and as_they_were == weights and all(getattr(seen, need) is not None for need in asked):
                 return seen
-        found = observe(network, self, asked | self.wanted)
+        found = observe(network, self, asked | self.wanted, self._tell())
         self._seen[:] = [(network, weights, found)]
         return found
 
+    def _tell(self) -> Callable[[int], None] | None:
+        """Return what is called with the number of samples so far, if anything."""
+        told, of = self.told, num_samples_of(self.batches("test"))
+        return None if told is None or of is None else lambda done: told(done, of)
+
     def baseline(self) -> Network | None:
-        """Return the network before the first step that compresses, if it is known."""
+        """Return the network that others are compared with, if it is known."""
         return self.uncompressed() if self.uncompressed else None
+
+
+def num_samples_of(loader: DataLoader[Any]) -> int | None:
+    """Return how many samples a loader gives in one pass; None where it does not know."""
+    known: Any = loader.dataset if loader.batch_size is None else loader.sampler
+    if not hasattr(known, "__len__"):
+        return None
+    return len(known) - (len(known) % loader.batch_size if loader.batch_size and loader.drop_last else 0)
 
 
 def _versions(network: Network) -> list[tuple[int, int]]:
@@ -80,6 +95,12 @@ def _versions(network: Network) -> list[tuple[int, int]]:
 def needs_of(metrics: Iterable[Metric]) -> frozenset[Need]:
     """Return what any of these metrics asks of ``observe``."""
     return frozenset(need for metric in metrics for need in getattr(metric, "needs", ()))
+
+
+def num_measured(metrics: Iterable[Metric], test: Any) -> int | None:
+    """Return on how many samples of a test split metrics look; None where they look at the network alone."""
+    looks = any(hasattr(metric, "needs") for metric in metrics)
+    return num_samples_of(loader_of(test, 1, shuffle=False)) if looks else None
 
 
 def encode(encoder: Encoder, network: Network, x_B: Tensor, kind: str, generator: Generator) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from snncompress.measure.accuracy import Predictions
 from snncompress.measure.activity import Watcher
 from snncompress.measure.counting.audit import Audit
 from snncompress.measure.counting.counter import Counter
+from snncompress.measure.memory import freed_memory_kept
 from snncompress.network import evaluating, leaving_generators, try_out
 
 if TYPE_CHECKING:
@@ -44,8 +45,15 @@ class Observation:
     activity: Activity | None = None
 
 
-def observe(network: Network, bench: Bench, needs: frozenset[Need] = frozenset()) -> Observation:
+def observe(
+    network: Network,
+    bench: Bench,
+    needs: frozenset[Need] = frozenset(),
+    told: Callable[[int], None] | None = None,
+) -> Observation:
     """Run the test split once, streaming: memory does not grow with the number of samples.
+
+    ``told`` is called after every batch with the number of samples so far.
 
     Raises:
         CountError: if an operation cannot be counted exactly.
@@ -58,7 +66,7 @@ def observe(network: Network, bench: Bench, needs: frozenset[Need] = frozenset()
     labels: list[Tensor] = []
     by_step: list[Tensor] = []
     generator = bench.generator()
-    with _still(network):
+    with _still(network), freed_memory_kept():
         for x_B, y_B in bench.batches("test"):
             x = bench.encode(network, x_B, generator)
             y = torch.as_tensor(y_B).cpu()
@@ -78,6 +86,8 @@ def observe(network: Network, bench: Bench, needs: frozenset[Need] = frozenset()
             if not output.averaged:
                 means_TBC = output.per_step().cumsum(0)
                 by_step.append((means_TBC.argmax(2).cpu() == y).sum(1))
+            if told is not None:
+                told(sum(map(len, labels)))
     return Observation(
         Predictions(torch.cat(predicted), torch.cat(labels)),
         tuple(int(number) for number in torch.stack(by_step).sum(0)) if by_step else None,

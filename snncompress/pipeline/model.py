@@ -73,6 +73,12 @@ class Pipeline(Settings):
     )
     steps: tuple[Strategy, ...] = Field(min_length=1, description="What is done, in order.")
     measure: tuple[Metric, ...] = Field((), description="What is measured before and after.")
+    measure_steps: Literal["cheap", "all"] = Field(
+        "cheap",
+        description="What is measured after the steps between the baseline and the result: `cheap` takes the metrics that "
+        "need at most one plain pass over the test split, and leaves out those that count operations, watch neurons or "
+        "take time; `all` takes every metric.",
+    )
     budget: tuple[Budget, ...] = Field((), description="Limits that the measured values must keep.")
     export: tuple[Exporter, ...] = Field((), description="Forms in which the result is written for other programs.")
     report: tuple[Reporter, ...] = Field((), description="Reports that are written.")

@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from snncompress.compilers import compiler
-from snncompress.components import Architecture, Inputs, Metric
+from snncompress.components import Architecture, Inputs, Metric, is_costly
 from snncompress.errors import DataError, EditError, InputError, ModelError, PipelineError, StateError
 from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
@@ -84,8 +84,8 @@ class Plan:
 
     @property
     def baseline_index(self) -> int:
-        """The index in ``keys`` of the network before the first step that compresses."""
-        return next((step.index for step in self.steps if step.strategy.compresses), len(self.steps))
+        """The index in ``keys`` of the network before the first step that compresses, or before the first step if none does."""
+        return next((step.index for step in self.steps if step.strategy.compresses), 0)
 
     @property
     def measured_states(self) -> tuple[int, ...]:
@@ -93,15 +93,24 @@ class Plan:
         return tuple(sorted({self.baseline_index, *range(1, len(self.keys))}))
 
     def measured(self, index: int) -> dict[str, str]:
-        """Return the key of each measurement of the state ``index``, by the metric's name.
-
-        Before the baseline there is none to compare with, so metrics that compare are left out.
-        """
+        """Return the key of each measurement of the state ``index``, by the metric's name."""
         return {
             metric.use: metric_key(self._compared(index, metric), metric, self.host)
             for metric in self.pipeline.measure
-            if index >= self.baseline_index or not getattr(metric, "compares", False)
+            if self._takes(metric, index)
         }
+
+    def _takes(self, metric: Metric, index: int) -> bool:
+        """Tell whether a metric is measured on the state ``index``.
+
+        A costly one is so on the baseline and the result alone, unless the pipeline wants all. Before the baseline there is
+        nothing to compare with.
+        """
+        if index in (self.baseline_index, len(self.steps)):
+            return True
+        if self.pipeline.measure_steps == "cheap":
+            return not is_costly(metric)
+        return index > self.baseline_index or not getattr(metric, "compares", False)
 
     def _compared(self, index: int, metric: Metric) -> str:
         """Return the key of what a metric looks at: a state, and the baseline too where it compares with that."""

@@ -66,6 +66,7 @@ def compress(
     data: tuple[Any, Any, Any],
     name: str = "compressed",
     measure: Sequence[Any] = ("accuracy", "parameters", "sparsity"),
+    measure_steps: str = "cheap",
     budget: Sequence[Mapping[str, Any]] = (),
     encode: Any = "direct",
     kind: str = "static",
@@ -85,6 +86,7 @@ def compress(
         data: three loaders or data sets of (x, y): train, validation, test.
         name: name of the run and its folder.
         measure: metrics by name.
+        measure_steps: what is measured between the baseline and the result, as a pipeline says it: ``cheap`` or ``all``.
         budget: limits as a pipeline has them.
         encode: how a still image becomes time steps.
         kind: ``static`` for x_B..., ``frames`` for event frames x_BT...
@@ -128,6 +130,7 @@ def compress(
             "speed": speed,
             "steps": [dict(step) for step in steps],
             "measure": list(measure),
+            "measure_steps": measure_steps,
             "budget": [dict(entry) for entry in budget],
         }
         source = pipeline_from(described, host)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from snncompress.run.watch import Watch
 from snncompress.store import Store, replace_json, write_aside
 
 if TYPE_CHECKING:
+    from snncompress.components import Metric
     from snncompress.measure import DataBench
     from snncompress.network import Network
     from snncompress.pipeline import Pipeline
@@ -41,6 +42,8 @@ class Execution:
         self._remember()
         for warning in self.plan.warnings:
             self.watch.line(f"warning: {warning}")
+        if self.plan.baseline_index == 0:
+            self._measured(0)  # what cannot be measured is said before anything is trained
         steps = tuple(self._step(step) for step in self.plan.steps)
         baseline = self._measured(self.plan.baseline_index)
         final = self._measured(len(self.plan.steps))
@@ -160,7 +163,7 @@ class Execution:
 
     @cached_property
     def _bench(self) -> DataBench:
-        from snncompress.measure import DataBench, needs_of
+        from snncompress.measure import DataBench
 
         pipeline = self.plan.pipeline
         return DataBench(
@@ -168,7 +171,6 @@ class Execution:
             pipeline.encode,
             pipeline.seed,
             device=self.device,
-            wanted=needs_of(pipeline.measure),
             uncompressed=lambda: self._opened(self.plan.baseline_index),
         )
 
@@ -177,16 +179,25 @@ class Execution:
     def _measured(self, index: int) -> dict[str, Measurement]:
         if index not in self.plan.measured_states:
             return {}
-        found: dict[str, Measurement] = {}
         keys = self.plan.measured(index)
-        for metric in (metric for metric in self.plan.pipeline.measure if metric.use in keys):
-            values = self.store.measurement(keys[metric.use])
-            if values is None:
-                work = partial(metric.measure, self._network(index), self._bench)
-                values = dict(guarded(work, f"metric {metric.use!r}", StepError))
-                self.store.keep_measurement(keys[metric.use], values)
-            found |= values
-        return found
+        metrics = [metric for metric in self.plan.pipeline.measure if metric.use in keys]
+        known = {metric.use: self.store.measurement(keys[metric.use]) for metric in metrics}
+        if missing := [metric for metric in metrics if known[metric.use] is None]:
+            for use, values in self._taken(index, missing):
+                self.store.keep_measurement(keys[use], values)
+                known[use] = values
+        return {name: value for values in known.values() if values for name, value in values.items()}
+
+    def _taken(self, index: int, metrics: Sequence[Metric]) -> Iterator[tuple[str, dict[str, Measurement]]]:
+        """Yield what each metric says of the state ``index``; one pass over the samples serves them all."""
+        from snncompress.measure import needs_of, num_measured
+
+        bench = replace(self._bench, wanted=needs_of(metrics), told=self.watch.measured)
+        self.watch.measuring([metric.use for metric in metrics], num_measured(metrics, bench.data.test))
+        for metric in metrics:
+            work = partial(metric.measure, self._network(index), bench)
+            yield metric.use, dict(guarded(work, f"metric {metric.use!r}", StepError))
+        self.watch.close()
 
     def _judged(
         self, baseline: Mapping[str, Measurement], final: Mapping[str, Measurement]

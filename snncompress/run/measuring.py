@@ -9,6 +9,7 @@ from snncompress.pipeline import read_parts
 from snncompress.plan.reference import open_reference
 from snncompress.plugins import Host
 from snncompress.run.result import require_device
+from snncompress.run.watch import Watch
 
 if TYPE_CHECKING:
     from snncompress.network import Network
@@ -42,7 +43,7 @@ def measure_reference(
         device: ``cpu`` or ``cuda``.
         allow_code: whether a user's own code may run.
     """
-    from snncompress.measure import METRICS, measured
+    from snncompress.measure import METRICS, measured, num_measured
     from snncompress.run.generators import derived_seed, seed_everything
 
     require_device(device)
@@ -58,4 +59,11 @@ def measure_reference(
         return network
 
     network, baseline = opened(reference), opened(against) if against else None
-    return measured(network, asked.data.load(seed), asked.encode, asked.measure, seed=seed, baseline=baseline)
+    samples, watch = asked.data.load(seed), Watch()
+    watch.measuring([metric.use for metric in asked.measure], num_measured(asked.measure, samples.test))
+    try:
+        return measured(
+            network, samples, asked.encode, asked.measure, seed=seed, baseline=baseline, told=watch.measured
+        )
+    finally:
+        watch.close()

@@ -18,7 +18,7 @@ def make_optimizer(network: Network, training: Training) -> torch.optim.Optimize
     Weight decay is applied to synaptic weights alone. Groups that modules declare come first, with their own settings:
     an ``lr`` of their own, or an ``lr_scale`` that multiplies the learning rate at every step of the schedule.
     """
-    from timm.optim import create_optimizer_v2
+    from timm.optim import create_optimizer_v2  # type: ignore[attr-defined] # public there, and defined elsewhere
 
     if fault := optimizer_fault(training):
         setting, what, hint = fault
@@ -69,7 +69,8 @@ def make_scheduler(
     optimizer: torch.optim.Optimizer, training: Training, *, num_epochs: int, steps_per_epoch: int
 ) -> Any:
     """Return timm's scheduler for ``training``, updated at every optimiser step by ``step_update(number)``."""
-    from timm.scheduler import CosineLRScheduler, StepLRScheduler
+    from timm.scheduler.cosine_lr import CosineLRScheduler
+    from timm.scheduler.step_lr import StepLRScheduler
 
     for group in optimizer.param_groups:  # timm's warm-up begins at one rate for all, whatever a group's own
         group["lr_scale"] = group.get("lr_scale", 1.0) * group["lr"] / training.lr

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from torch.utils.data import DataLoader
 
 from snncompress.errors import StepError
 from snncompress.measure import DataBench, loader_of, predict
+from snncompress.measure.memory import freed_memory_kept
 from snncompress.network import Network, Output
 from snncompress.run.generators import generator_states, restore_generators
 from snncompress.run.losses import Loss, loss_of
-from snncompress.run.memory import freed_memory_kept
 from snncompress.run.optimizers import make_optimizer, make_scheduler
 from snncompress.run.watch import Watch
 from snncompress.run.ways import WaysFound
@@ -61,7 +62,8 @@ def train(
         progress.snapshots["epoch-0"] = _weights(session.network)
     with freed_memory_kept(), session.network.hold_masks(session.optimizer):
         while progress.epoch < training.epochs:
-            progress = session.epoch(progress, snapshots)
+            begun = partial(watch.batch, label, progress.epoch + 1, training.epochs)
+            progress = session.epoch(progress, snapshots, begun)
             session.write(folder / _CHECKPOINT, progress)
             watch.epoch(label, progress.epoch, training.epochs, _spoken(progress.history[-1]))
     session.network.reset()
@@ -95,9 +97,9 @@ class _Session:
             self.optimizer, training, num_epochs=start_epoch + training.epochs, steps_per_epoch=len(self.loader)
         )
 
-    def epoch(self, progress: Progress, snapshots: Sequence[int]) -> Progress:
+    def epoch(self, progress: Progress, snapshots: Sequence[int], told: Callable[[int, int], None]) -> Progress:
         started = time.monotonic()
-        loss = self._pass(self.start + progress.epoch * len(self.loader))
+        loss = self._pass(self.start + progress.epoch * len(self.loader), told)
         number = progress.epoch + 1
         accuracy = predict(self.network, self.bench, "validation").accuracy if len(self.bench.data.validation) else None
         entry = {
@@ -109,7 +111,7 @@ class _Session:
         kept = {**progress.snapshots, **({f"epoch-{number}": _weights(self.network)} if number in snapshots else {})}
         return Progress(number, [*progress.history, entry], kept)
 
-    def _pass(self, first_update: int) -> float:
+    def _pass(self, first_update: int, told: Callable[[int, int], None]) -> float:
         network, total, count = self.network, 0.0, 0
         network.module.train()
         network.reset()
@@ -129,6 +131,7 @@ class _Session:
                     f"the loss is {value} at batch {number + 1} of {len(self.loader)}; lower lr, or set clip_gradient"
                 )
             total, count = total + value * len(labels_B), count + len(labels_B)
+            told(number + 1, len(self.loader))
         return total / max(1, count)
 
     def _update(self, loss: Tensor) -> None:

@@ -7,7 +7,13 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rich.progress import Progress, TaskID
+
+
+_SILENCE = 30.0
+"""Seconds without a line after which a long epoch or measurement says how far it is, where there is no bar."""
 
 
 class Watch:
@@ -19,7 +25,9 @@ class Watch:
         self.num_done = 0
         self._expected = 0
         self._fresh = 0
-        self._started = time.monotonic()
+        self._part = 0.0
+        self._report = ""
+        self._started = self._spoken = time.monotonic()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
@@ -27,13 +35,13 @@ class Watch:
         """Show that a step begins, or that it is reused."""
         self.close()
         self.num_done, self._expected, self._fresh, self._started = 0, 0, 0, time.monotonic()
+        self._part, self._report = 0.0, ""
         self.line(f"step {index + 1} of {of}: {use}: {what}")
 
     def expect(self, num_epochs: int) -> None:
         """Say how many epochs the step has in all."""
         self._expected = num_epochs
-        if self.stream.isatty() and not self.silent:
-            self._open()
+        self._open(total=num_epochs, completed=self.num_done)
 
     def skip(self, num_done: int) -> None:
         """Set the number of epochs that were done before an interruption."""
@@ -47,20 +55,40 @@ class Watch:
         """Show that an epoch has ended, and the time left."""
         self.num_done += 1
         self._fresh += 1
-        text = f"{label}: epoch {number} of {of}: {report}"
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self.num_done, description=text)
-            return
-        left = self.time_left()
-        shown = "" if left is None else f" [{self.num_done}/{self._expected}, {spoken(left)} left]"
-        self.line(f"  {text}{shown}")
+        self._part = 0.0
+        self._report = text = f"{label}: epoch {number} of {of}: {report}"
+        if not self._moved(self.num_done, text):
+            self.line(f"  {text}{self._left()}")
+
+    def batch(self, label: str, epoch: int, of: int, done: int, batches: int) -> None:
+        """Show how far an epoch is: a bar at every batch, lines only where nothing was said for long."""
+        self._part = done / batches
+        before = f"{self._report}; " if self._report else ""
+        if not self._moved(self.num_done + self._part, f"{before}{label}: epoch {epoch}, {self._part:.0%}"):
+            self._after_silence(
+                lambda: f"  {label}: epoch {epoch} of {of}: batch {done:,} of {batches:,}{self._left()}"
+            )
+
+    def measuring(self, names: Sequence[str], num_samples: int | None) -> None:
+        """Show that a measurement begins, over so many test samples; None where it looks at none."""
+        over = "" if num_samples is None else f" on {num_samples:,} test samples"
+        self.close()
+        self.line(f"  measuring {', '.join(names)}{over}")
+        if num_samples is not None:
+            self._open(total=num_samples, completed=0)
+
+    def measured(self, done: int, of: int) -> None:
+        """Show how far a measurement is, in samples."""
+        if not self._moved(done, "measuring"):
+            self._after_silence(lambda: f"  measuring: {done:,} of {of:,} test samples")
 
     def time_left(self) -> float | None:
         """Return the seconds that the rest of the step will take at its pace so far, if its length is known."""
-        if not self._expected or not self._fresh:
+        trained = self._fresh + self._part
+        if not self._expected or not trained:
             return None
-        pace = (time.monotonic() - self._started) / self._fresh
-        return pace * max(0, self._expected - self.num_done)
+        pace = (time.monotonic() - self._started) / trained
+        return pace * max(0, self._expected - self.num_done - self._part)
 
     def line(self, text: str) -> None:
         """Show one line."""
@@ -71,6 +99,7 @@ class Watch:
             return
         self.stream.write(text + "\n")
         self.stream.flush()
+        self._spoken = time.monotonic()
 
     def close(self) -> None:
         """Take the bar away."""
@@ -78,13 +107,30 @@ class Watch:
             self._bar.stop()
             self._bar = self._task = None
 
-    def _open(self) -> None:
+    def _left(self) -> str:
+        left = self.time_left()
+        return "" if left is None else f" [{self.num_done}/{self._expected}, {spoken(left)} left]"
+
+    def _moved(self, completed: float, text: str) -> bool:
+        """Move the bar, and tell whether there is one."""
+        if self._bar is None or self._task is None:
+            return False
+        self._bar.update(self._task, completed=completed, description=text)
+        return True
+
+    def _after_silence(self, text: Callable[[], str]) -> None:
+        if time.monotonic() - self._spoken >= _SILENCE:
+            self.line(text())
+
+    def _open(self, *, total: int, completed: int) -> None:
+        if self.silent or not self.stream.isatty():
+            return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
         self._bar = Progress(*columns, console=Console(file=self.stream), transient=True)
-        self._task = self._bar.add_task("", total=self._expected, completed=self.num_done)
+        self._task = self._bar.add_task("", total=total, completed=completed)
         self._bar.start()
 
 

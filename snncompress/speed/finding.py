@@ -44,8 +44,8 @@ class Acceleration:
         remarks: what is not done, and why.
         ways: what is taken; None where nothing is.
         modes: whether it is taken in training, and in evaluation.
-        num_kernels: how many kernels were made ready.
-        compile_seconds: how long that took; nothing where they were compiled before.
+        num_kernels: how many kernels were compiled; none where they were compiled before, on this machine.
+        compile_seconds: how long that took.
     """
 
     network: Network
@@ -152,15 +152,14 @@ def _best(network: Network, x: Tensor, kernels: Kernels) -> tuple[Ways | None, f
 
 
 def _make_ready(fusible: Mapping[nn.Module, tuple[Backend, Fusible]]) -> int:
-    """Compile what the network needs, also in the precision of the comparison, and return how many kernels that are."""
+    """Load what the network needs, also in the precision of the comparison, and return how many kernels were compiled."""
     rules = {(how.rule, len(how.parameters)) for _, how in fusible.values()}
+    num_compiled = 0
     for rule, num_parameters in rules:
         with suppress(UntranslatableError):  # torch runs it
             for precision in PRECISIONS:
-                native_rule(rule, num_parameters, precision)
-    for precision in PRECISIONS:
-        native_norm(precision)
-    return len(PRECISIONS) * (len(rules) + 1)
+                num_compiled += native_rule(rule, num_parameters, precision).was_compiled()
+    return num_compiled + sum(native_norm(precision).was_compiled() for precision in PRECISIONS)
 
 
 def _kernels(network: Network, path: Path) -> Kernels:

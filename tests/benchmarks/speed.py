@@ -31,7 +31,7 @@ from speed_cases import CASES, Live, firing_rates, live
 from speed_memory import step_of
 
 from snncompress.compilers import compiler
-from snncompress.run.memory import freed_memory_kept
+from snncompress.measure.memory import freed_memory_kept
 from snncompress.speed import acceleration
 
 FEW_ROUNDS = 2

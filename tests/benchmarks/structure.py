@@ -23,7 +23,7 @@ from torch.utils.data import TensorDataset
 
 from snncompress import Data, Inputs, Network
 from snncompress.measure import DataBench
-from snncompress.run.memory import freed_memory_kept
+from snncompress.measure.memory import freed_memory_kept
 from snncompress.run.session import StepRun
 from snncompress.run.watch import Watch
 

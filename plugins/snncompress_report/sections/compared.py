@@ -29,7 +29,10 @@ def values(before: Side, after: Side) -> Section:
     if not names:
         words = Words("Nothing was measured; name metrics under `measure:`.", "quiet")
         return Section("values", "Before and after", (words,))
-    words = Words("The baseline is the network before the first step that compresses.", "quiet")
+    words = Words(
+        "The baseline is the network before the first step that compresses, or before the first step if none does.",
+        "quiet",
+    )
     rows = tuple(_compared(name, before, after) for name in names)
     return Section(
         "values", "Before and after", (words, Table("Values, and how they were counted", _HEAD, rows, "noted"))

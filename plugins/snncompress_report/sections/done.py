@@ -13,6 +13,11 @@ from snncompress_report.numbers import number, shown
 _ALONG = ("accuracy", "sparsity", "firing_rate")
 """Values that are shown behind each step."""
 
+_LEFT_OUT = (
+    "A dash: not measured after this step. Metrics that take long are measured on the baseline and the result; "
+    "`measure_steps: all` takes them after every step."
+)
+
 
 def steps(record: Record) -> Section:
     """List the steps with settings, time and what is reused; what they noted is folded away."""
@@ -21,7 +26,9 @@ def steps(record: Record) -> Section:
     places = range(len(record.steps))
     table = Table("Steps in their order", head, tuple(_step(record, place, names) for place in places), "noted")
     notes = tuple(_notes(record, at) for at in places if _told(record.steps[at].notes))
-    return Section("steps", "What was done", (table, *notes))
+    left_out = any(name not in step.measurements for step in record.steps for name in names)
+    hint = (Words(_LEFT_OUT, "quiet"),) if left_out else ()
+    return Section("steps", "What was done", (table, *hint, *notes))
 
 
 def budgets(record: Record) -> Section:

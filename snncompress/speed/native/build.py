@@ -21,7 +21,12 @@ _FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-
 
 
 def library(source: str) -> ctypes.CDLL:
-    """Return compiled C, from an earlier time where the same was compiled on such a machine.
+    """Return compiled C; see ``opened``."""
+    return opened(source)[0]
+
+
+def opened(source: str) -> tuple[ctypes.CDLL, bool]:
+    """Return compiled C, from an earlier time where the same was compiled on such a machine, and whether it was not.
 
     Raises:
         ModelError: if there is no compiler, or it fails.
@@ -31,9 +36,9 @@ def library(source: str) -> ctypes.CDLL:
     for file in folder.glob(f"{digest[:32]}-*.so"):
         if file.stem.endswith(f"-{file.stat().st_size}"):  # one that was cut off ends the process
             with suppress(OSError):
-                return ctypes.CDLL(str(file))
+                return ctypes.CDLL(str(file)), False
     try:
-        return ctypes.CDLL(str(_compiled(source, folder, digest[:32])))
+        return ctypes.CDLL(str(_compiled(source, folder, digest[:32]))), True
     except OSError as error:
         raise ModelError(f"compiled code cannot be loaded: {error}; choose the path 'fused'") from error
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snncompress.speed.native.build import library
+from snncompress.speed.native.build import opened
 from snncompress.speed.native.source import RuleSource, norm_source, rule_source
 from snncompress.speed.rule import UpdateRule
 
@@ -79,7 +79,19 @@ def _given(count: int) -> type[ctypes.Structure]:
     return type("Given", (ctypes.Structure,), {"_fields_": [*numbers, *pointers, *arrays]})
 
 
-class NativeRule:
+class _Native:
+    """Compiled C."""
+
+    def __init__(self, source: str) -> None:
+        self._library, self._is_new = opened(source)
+
+    def was_compiled(self) -> bool:
+        """Tell whether it was compiled, and not found compiled; only who asks first is told so."""
+        is_new, self._is_new = self._is_new, False
+        return is_new
+
+
+class NativeRule(_Native):
     """One rule in one precision.
 
     Raises:
@@ -90,7 +102,7 @@ class NativeRule:
     def __init__(self, rule: UpdateRule, num_parameters: int, dtype: torch.dtype) -> None:
         self.source: RuleSource = rule_source(rule, num_parameters, dtype)
         self.num_parameters = num_parameters
-        self._library = library(self.source.text)
+        super().__init__(self.source.text)
 
     def forward(
         self,
@@ -160,11 +172,11 @@ class NativeRule:
         return given, values
 
 
-class NativeNorm:
+class NativeNorm(_Native):
     """Batch norm over rows [..., C] in one precision."""
 
     def __init__(self, dtype: torch.dtype) -> None:
-        self._library = library(norm_source(dtype))
+        super().__init__(norm_source(dtype))
 
     def statistics(self, x: Tensor, size: Columns, affine: tuple[Tensor, Tensor], eps: float) -> tuple[Tensor, Tensor]:
         """Return columns [4, channels] (mean, inverse deviation, scale, shift) and the variance, divided by n."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from snncompress import Facts, Inputs, ModelError, Time, Training
+from snncompress import Facts, Inputs, ModelError, StepError, Time, Training
 from snncompress.run.session import StepRun
 
 ROUNDS = 3
@@ -224,6 +224,90 @@ def test_a_checkpoint_of_another_network_is_refused(draw, tmp_path):
     torch.save({"fc1.weight": torch.zeros(2, 2)}, file)
     with pytest.raises(ModelError, match="lacks 'fc1.bias'"):
         draw(rounds=1, rewind_to=f"checkpoint:{file}")
+
+
+def remaining(run):
+    return [entry["remaining"] for entry in run.notes()["rounds"]]
+
+
+def test_a_sparsity_in_rounds_is_reached_evenly_and_exactly(draw):
+    """round(0.1 * 1776) = 178 stay. The third root of 178 / 1776 is 0.46451: 1776 -> 824.97, 825 -> 383.2, 383 -> 178."""
+    ticket, run = draw(rounds=3, sparsity=0.9)
+    assert remaining(run) == [825, 383, 178]
+    assert sum(int(mask.sum()) for mask in ticket.masks.values()) == 178
+
+
+def test_a_sparsity_by_parts_takes_the_rounds_that_it_needs(draw):
+    """0.5 a round: 888, 444, 222, and 178 after the fourth."""
+    _, run = draw(rounds=None, sparsity=0.9, fraction_per_round=0.5)
+    assert remaining(run) == [888, 444, 222, 178]
+    assert [one.training.epochs for one in run.rounds] == [1, 1, 1, 1]
+    _, stated = draw(rounds=4, sparsity=0.9, fraction_per_round=0.5)
+    assert remaining(stated) == remaining(run)
+
+
+def test_without_a_part_a_quarter_goes_each_round(draw):
+    _, run = draw(rounds=None, sparsity=0.5)
+    assert remaining(run) == [1332, 999, 888]
+
+
+def test_each_matrix_reaches_the_sparsity_alone(draw):
+    ticket, _ = draw(rounds=2, sparsity=0.75, scope="matrix")
+    assert {name: int(mask.sum()) for name, mask in ticket.masks.items()} == {"fc1.weight": 384, "fc2.weight": 60}
+
+
+def test_masks_that_are_there_count_and_save_rounds(trained, train_step, make, new_run):
+    half = make("prune.l1", fraction=0.5, select="synapse").apply(trained, new_run(trained))
+    step = make("prune.lottery", sparsity=0.9, fraction_per_round=0.5, rewind_to="epoch-1", epochs=1)
+    run = new_run(half, earlier=(train_step,), kind=ObservedRun)
+    step.apply(half, run)
+    assert remaining(run) == [444, 222, 178]
+    evenly = make("prune.lottery", sparsity=0.875, rounds=2, rewind_to="epoch-1", epochs=1)
+    run = new_run(half, earlier=(train_step,), kind=ObservedRun)
+    evenly.apply(half, run)
+    assert remaining(run) == [444, 222]
+
+
+def test_a_sparsity_that_is_there_is_an_error(trained, train_step, make, new_run):
+    half = make("prune.l1", fraction=0.5, select="synapse").apply(trained, new_run(trained))
+    step = make("prune.lottery", sparsity=0.5, rounds=2, rewind_to="epoch-1", epochs=1)
+    what = "masks have removed 0.5 of the selected weights already, and 0.5 is asked for"
+    with pytest.raises(StepError, match=f"sparsity: {what}; ask for more, or leave the step out"):
+        step.apply(half, new_run(half, earlier=(train_step,)))
+    known = Facts(
+        half.inventory,
+        half.time,
+        Inputs((1, 8, 8), 10),
+        frozenset({"weights", "snapshot:epoch-1"}),
+        network=lambda: half,
+    )
+    assert [(problem.where, problem.what) for problem in step.check(known)] == [(("sparsity",), what)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "should give 'rounds' or 'sparsity'"),
+        (
+            {"sparsity": 0.9, "fraction_per_round": 0.5, "rounds": 3},
+            "should agree: 0.5 a round reaches the sparsity 0.9 in 4 round\\(s\\), not in 3; leave out",
+        ),
+    ],
+)
+def test_settings_that_do_not_agree_are_refused(make, settings, told):
+    with pytest.raises(ValueError, match=told):
+        make("prune.lottery", **settings)
+
+
+def test_the_epochs_of_a_sparsity_are_known_beforehand(make):
+    step = make("prune.lottery", sparsity=0.9, fraction_per_round=0.37, epochs=13)
+    assert step.num_epochs(()) == 5 * 13
+
+
+def test_settings_of_rounds_keep_the_json_that_they_always_had(make):
+    known = make("prune.lottery", rounds=9).canonical()
+    assert (known["fraction_per_round"], known["rounds"], "sparsity" in known) == (0.25, 9, False)
+    assert make("prune.lottery", rounds=9, fraction_per_round=0.25).canonical() == known
 
 
 def test_each_matrix_can_lose_its_own_part_and_layers_can_be_chosen(draw):

@@ -5,6 +5,10 @@ from snncompress import StepError, Training
 from snncompress_prune.selection import density, last_training, next_masks, training_of
 
 
+def half(alive, total):
+    return round(alive / 2)
+
+
 def test_density_is_counted_by_hand(fresh):
     mask = torch.zeros(24, 64, dtype=torch.bool)
     mask[0] = True
@@ -18,17 +22,17 @@ def test_density_is_counted_by_hand(fresh):
 
 def test_masks_of_layers_that_are_not_selected_stay(fresh):
     mask = torch.rand(10, 24, generator=torch.Generator().manual_seed(0)) > 0.5
-    masks = next_masks(fresh.with_masks({"fc2.weight": mask}), ("fc1",), 0.5, "global")
+    masks = next_masks(fresh.with_masks({"fc2.weight": mask}), ("fc1",), half, "global")
     assert torch.equal(masks["fc2.weight"], mask)
     assert int(masks["fc1.weight"].sum()) == 24 * 64 // 2
 
 
 def test_a_selector_without_weights_and_weights_that_are_not_finite_are_refused(fresh):
     with pytest.raises(StepError, match=r"selector \['norm'\] picks no synaptic weight"):
-        next_masks(fresh, ("norm",), 0.5, "global")
+        next_masks(fresh, ("norm",), half, "global")
     broken = fresh.with_weights({"fc2.weight": torch.full((10, 24), float("nan"))})
     with pytest.raises(StepError, match=r"'fc2.weight' holds values that are not finite"):
-        next_masks(broken, ("synapse",), 0.5, "global")
+        next_masks(broken, ("synapse",), half, "global")
 
 
 def test_training_is_inherited_from_the_last_step_that_trained(make):

@@ -28,7 +28,7 @@ def test_the_whole_report(record):
         "accuracy  drop_at_most 0.01  0.8750  NO",
         "sparsity  at_least 0.7       0.7700  yes",
         "",
-        "The baseline is the network before the first step that compresses.",
+        "The baseline is the network before the first step that compresses, or before the first step if none does.",
         "",
         "value               baseline  final   change   unit",
         "------------------  --------  ------  -------  --------------------------",

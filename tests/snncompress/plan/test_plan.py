@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from snncompress import Host, Inputs, PipelineError, Settings, hookimpl, run
+from snncompress.components import is_costly
 from snncompress.plan import is_finished
 from snncompress.store import Store
 
@@ -110,8 +111,54 @@ def test_planning_a_finished_pipeline_imports_no_library(tiny, finished):
 def test_the_baseline_stands_before_the_first_step_that_compresses(plan_of, tiny):
     assert plan_of(tiny()).baseline_index == 1
     assert plan_of(tiny()).measured_states == (1, 2)
-    pruned_first = tiny({"model": JELLY, "steps": [{"use": "train", "epochs": 1}] * 2})
-    assert plan_of(pruned_first, allow_code=True).baseline_index == 2
+
+
+def test_the_baseline_of_a_pipeline_that_only_trains_stands_before_its_first_step(plan_of, tiny):
+    plan = plan_of(tiny({"model": JELLY, "steps": [{"use": "train", "epochs": 1}] * 2}), allow_code=True)
+    assert plan.baseline_index == 0
+    assert plan.measured_states == (0, 1, 2)
+
+
+EVERY = ["accuracy", "parameters", "sparsity", "size", "spikes", "synops", "energy", "latency"]
+CHEAP = ["accuracy", "parameters", "sparsity", "size"]
+TRAIN, PRUNE = {"use": "train", "epochs": 1}, {"use": "prune.l1", "fraction": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [CHEAP, EVERY, CHEAP, EVERY]),
+        ({"measure_steps": "cheap"}, [CHEAP, EVERY, CHEAP, EVERY]),
+        ({"measure_steps": "all"}, [EVERY[:-1], EVERY, EVERY, EVERY]),
+    ],
+    ids=str,
+)
+def test_what_takes_long_is_measured_on_baseline_and_result(plan_of, tiny, changes, expected):
+    plan = plan_of(tiny({"steps": [TRAIN, TRAIN, PRUNE, PRUNE], "measure": EVERY, **changes}))
+    assert plan.baseline_index == 2
+    assert [list(plan.measured(index)) for index in plan.measured_states] == expected
+
+
+def test_what_is_cheap_is_said_by_the_metric_and_not_by_its_name(host):
+    metrics = host.catalogue["metrics"]
+    assert [name for name, metric in metrics.items() if not is_costly(metric())] == CHEAP
+    assert is_costly(metrics["accuracy"](by_time=True)), "it may take a pass for each number of steps"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [({}, False), ({"needs": frozenset()}, False), ({"needs": frozenset({"counts"})}, True), ({"compares": True}, True),
+     ({"compares": False}, False), ({"costly": True}, True)],
+    ids=str,
+)  # fmt: skip
+def test_a_metric_of_a_plugin_says_itself_whether_it_takes_long(said, expected):
+    assert is_costly(type("Own", (), {"use": "own", **said})()) is expected
+
+
+def test_what_is_measured_after_steps_changes_no_key(plan_of, tiny):
+    kept, every = (plan_of(tiny({"measure": EVERY, "measure_steps": which})) for which in ("cheap", "all"))
+    assert kept.keys == every.keys
+    assert kept.measured(2) == every.measured(2)
 
 
 def problems_of(plan_of, data, **settings):

@@ -57,6 +57,7 @@ def test_what_stands_before_the_baseline_is_compared_with_nothing(folder, pipeli
     train = pipeline["steps"][0]
     pipeline["steps"] = [train, train, {"use": "prune.l1", "fraction": 0.5}]
     pipeline["measure"], pipeline["report"] = ["accuracy", "latency"], ["text", "html"]
+    pipeline["measure_steps"] = "all"
     record = run(pipeline, allow_code=True, silent=True, host=host).record
     assert [sorted(step.measurements) for step in record.steps] == [
         ["accuracy"],
@@ -64,6 +65,74 @@ def test_what_stands_before_the_baseline_is_compared_with_nothing(folder, pipeli
         ["accuracy", "latency_ms", "latency_ratio"],
     ]
     assert record.baseline == record.steps[1].measurements
+
+
+def test_the_baseline_of_a_pipeline_that_only_trains_is_the_untrained_network(folder, pipeline, host, capfd):
+    pipeline["steps"] = [{"use": "train", "epochs": 3, "lr": 0.01}]
+    pipeline["measure"] = ["accuracy", "latency"]
+    pipeline["budget"] = [{"metric": "accuracy", "drop_at_most": 0}]
+    pipeline["report"] = ["text", "html"]
+    record = run(pipeline, allow_code=True, host=host).record
+    assert record.baseline["accuracy"].value < 0.3
+    assert record.final["accuracy"].value > 0.6
+    assert record.baseline["latency_ratio"].value is not None
+    assert record.budgets_met
+    told = capfd.readouterr().err.splitlines()
+    assert told.index("  measuring accuracy, latency on 500 test samples") < told.index(
+        "step 1 of 1: train: not done yet"
+    )
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """What each pass over the test split observed."""
+    from snncompress.measure import bench
+
+    found, observe = [], bench.observe
+
+    def seen(network, one, needs, *rest):
+        found.append(set(needs))
+        return observe(network, one, needs, *rest)
+
+    monkeypatch.setattr(bench, "observe", seen)
+    return found
+
+
+COUNTING = {"counts", "activity"}
+
+
+def test_between_baseline_and_result_one_plain_pass_measures(folder, pipeline, host, passes):
+    pipeline["steps"].append({"use": "prune.l1", "fraction": 0.5})
+    pipeline["measure"] = ["accuracy", "sparsity", "spikes", "synops", "energy"]
+    record = run(pipeline, allow_code=True, silent=True, host=host).record
+    assert passes == [COUNTING, set(), set(), COUNTING]  # after train, lottery, and twice prune.l1
+    assert [sorted(step.measurements)[:2] for step in record.steps] == [
+        ["accuracy", "attention_ops"],
+        ["accuracy", "sparsity"],
+        ["accuracy", "sparsity"],
+        ["accuracy", "attention_ops"],
+    ]
+    pipeline["measure_steps"] = "all"
+    every = run(pipeline, allow_code=True, silent=True, host=host).record
+    assert passes[4:] == [COUNTING, COUNTING]  # of the two in between; no step is done again
+    assert [step.reused for step in every.steps] == [True] * 4
+    assert (every.baseline, every.final) == (record.baseline, record.final)
+    assert {"synops", "energy", "firing_rate"} <= set(every.steps[1].measurements)
+    assert all(
+        every.steps[index].measurements.items() >= step.measurements.items() for index, step in enumerate(record.steps)
+    )
+
+
+def test_a_report_says_why_a_value_is_missing_behind_a_step(folder, pipeline, host):
+    pipeline["measure"], pipeline["report"] = ["accuracy", "spikes"], ["text", "html"]
+    result = run(pipeline, allow_code=True, silent=True, host=host)
+    lines = (result.folder / "report.txt").read_text().splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("step  use"))
+    rates = [line.split()[-1] for line in lines[start + 2 : start + 5]]
+    assert rates[1] == "-"
+    assert all(float(rate) > 0 for rate in (rates[0], rates[2]))
+    assert any("`measure_steps: all` takes them after every step" in line for line in lines)
+    assert "measure_steps: all" in (result.folder / "report.html").read_text()
 
 
 def test_running_again_reuses_every_step(folder, pipeline, host):

@@ -82,6 +82,49 @@ def test_a_silent_watch_writes_nothing_and_still_counts():
     assert (stream.getvalue(), watch.num_done) == ("", 1)
 
 
+def test_a_long_epoch_says_how_far_it_is_where_nothing_was_said_for_long(clock):
+    watch = Watch(stream := io.StringIO())
+    watch.step(0, 1, "train", "not done yet")
+    watch.expect(2)
+    for number in range(1, 11):
+        clock.now += 20
+        watch.batch("train", 1, 2, number, 10)
+    watch.epoch("train", 1, 2, "loss 1")
+    assert stream.getvalue().splitlines()[1:] == [
+        "  train: epoch 1 of 2: batch 2 of 10 [0/2, 6 min left]",  # 40 s for a fifth: 360 s for the rest of two epochs
+        "  train: epoch 1 of 2: batch 4 of 10 [0/2, 5 min left]",
+        "  train: epoch 1 of 2: batch 6 of 10 [0/2, 5 min left]",
+        "  train: epoch 1 of 2: batch 8 of 10 [0/2, 4 min left]",
+        "  train: epoch 1 of 2: batch 10 of 10 [0/2, 3 min left]",
+        "  train: epoch 1 of 2: loss 1 [1/2, 3 min left]",
+    ]
+
+
+def test_short_epochs_say_nothing_within(clock):
+    watch = Watch(stream := io.StringIO())
+    watch.expect(2)
+    for number in range(1, 11):
+        clock.now += 2.9
+        watch.batch("train", 1, 2, number, 10)
+    assert stream.getvalue() == ""
+
+
+def test_a_measurement_says_what_is_measured_and_on_what(clock):
+    watch = Watch(stream := io.StringIO())
+    watch.measuring(["accuracy", "synops"], 10_000)
+    for done in range(1000, 11_000, 1000):
+        clock.now += 10
+        watch.measured(done, 10_000)
+    watch.measuring(["parameters"], None)
+    assert stream.getvalue().splitlines() == [
+        "  measuring accuracy, synops on 10,000 test samples",
+        "  measuring: 3,000 of 10,000 test samples",
+        "  measuring: 6,000 of 10,000 test samples",
+        "  measuring: 9,000 of 10,000 test samples",
+        "  measuring parameters",
+    ]
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -99,6 +142,22 @@ def test_a_terminal_sees_a_bar_that_goes_away(monkeypatch):
     assert "a [note]" in stream.getvalue()
     watch.epoch("train", 2, 2, "loss 0")
     assert stream.getvalue().endswith("left]\n")
+
+
+def test_a_terminal_sees_the_bar_move_within_an_epoch_and_a_measurement(monkeypatch, clock):
+    monkeypatch.setenv("TERM", "xterm")
+    watch = Watch(stream := Terminal())
+    watch.expect(2)
+    watch.epoch("train", 1, 2, "loss 1")
+    watch.batch("train", 2, 2, 1, 4)
+    watch._bar.refresh()
+    assert "loss 1; train: epoch 2, 25%" in stream.getvalue()
+    watch.measuring(["accuracy"], 400)
+    watch.measured(100, 400)
+    watch._bar.refresh()
+    assert "100/400" in stream.getvalue()
+    assert "measuring accuracy on 400 test samples" in stream.getvalue()
+    watch.close()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from snncompress import InputError, Inputs, ModelError, Time, accelerated, decla
 from snncompress.compilers import compiler
 from snncompress.network.opening import open_architecture
 from snncompress.speed.finding import acceleration
+from snncompress.speed.native.library import native_norm, native_rule
 from snncompress_spikingjelly.architectures import ParametricLIFNet, SEWResNet, Spikformer, SpikingVGG
 
 PATHS = ["fused", pytest.param("compiled", marks=pytest.mark.skipif(compiler() is None, reason="no C compiler"))]
@@ -409,3 +410,20 @@ def test_the_way_may_be_looked_for_in_inference_mode(host, path):
 def test_a_probe_that_does_not_fit_is_told(host):
     with pytest.raises(ModelError, match="the network's own way failed: .*3 channels"):
         accelerated(own(Residual, host), probe=torch.zeros(T, B, 3, SIDE, SIDE))
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C compiler is found")
+def test_kernels_that_lie_on_this_machine_are_not_said_to_be_compiled(host, tmp_path, monkeypatch):
+    """Forgetting what this process has loaded stands for another process."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    network = declare(JellyNet(), Time("multi_step", 2), host=host)
+    found = []
+    for forgets in (True, False, True):
+        if forgets:
+            native_rule.cache_clear()
+            native_norm.cache_clear()
+        found.append(acceleration(network, "compiled", probe=torch.rand(2, 8, 1, 8, 8)))
+    files = len(list((tmp_path / "snncompress" / "kernels").iterdir()))
+    assert [one.num_kernels for one in found] == [files, 0, 0]
+    assert found[0].compile_seconds > 0
+    assert [one.compile_seconds for one in found[1:]] == [0, 0]

@@ -1,4 +1,4 @@
-"""Keeping freed memory while training: the same large tensors are needed again a moment later."""
+"""Keeping freed memory while training and measuring: the same large tensors are needed again a moment later."""
 
 from __future__ import annotations
 
