@@ -178,3 +178,19 @@ class KindNet(nn.Sequential):
 
     def __init__(self, kind: str) -> None:
         super().__init__(layer.Flatten(), layer.Linear(64, HIDDEN), getattr(neuron, kind)(), layer.Linear(HIDDEN, 10))
+
+
+class Population(nn.Module):
+    """A user's snnTorch network with ten outputs for each of ten classes."""
+
+    def __init__(self, num_steps: int = 5) -> None:
+        super().__init__()
+        self.num_steps = num_steps
+        self.fc, self.lif = nn.Linear(64, 100), snntorch.Leaky(beta=0.9)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        membrane, spikes = self.lif.reset_mem(), []
+        for _ in range(self.num_steps):
+            spike, membrane = self.lif(self.fc(x_BCHW.flatten(1)), membrane)
+            spikes.append(spike)
+        return torch.stack(spikes)

@@ -16,6 +16,7 @@ from snncompress.measure.accuracy import Predictions
 from snncompress.measure.activity import Watcher
 from snncompress.measure.counting.audit import Audit
 from snncompress.measure.counting.counter import Counter
+from snncompress.measure.gate import say_if_grouped
 from snncompress.network import evaluating, leaving_generators
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ def observe(network: Network, bench: Bench, needs: frozenset[Need] = frozenset()
     by_step: list[Tensor] = []
     generator = bench.generator()
     with _still(network):
-        for x_B, y_B in bench.batches("test"):
-            x = bench.encode(network, x_B, generator)
-            y = torch.as_tensor(y_B).cpu()
+        batches = bench.batches("test")
+        for number, (x_B, labels_B) in enumerate(batches, 1):
+            x, y = bench.encode(network, x_B, generator), labels_B.cpu()
             if counter is not None and not labels:
                 audit(network, x)
             with ExitStack() as stack:
@@ -71,11 +72,14 @@ def observe(network: Network, bench: Bench, needs: frozenset[Need] = frozenset()
                     stack.enter_context(watcher.watching(len(y)))
                 output = network.forward(x)
             network.reset()
+            batches.require_outputs(output.mean(), y, number)
             predicted.append(output.mean().argmax(1).cpu())
             labels.append(y)
             if not output.averaged:
                 means_TBC = output.per_step().cumsum(0)
                 by_step.append((means_TBC.argmax(2).cpu() == y).sum(1))
+    if not batches.inputs.num_classes:
+        say_if_grouped(output.mean().shape[1], torch.cat(labels))
     return Observation(
         Predictions(torch.cat(predicted), torch.cat(labels)),
         tuple(int(number) for number in torch.stack(by_step).sum(0)) if by_step else None,

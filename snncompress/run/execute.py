@@ -83,6 +83,7 @@ class Execution:
         from snncompress.run.session import StepRun
 
         before = self._network(step.index)
+        self._bench.require_fit(before)
         seed = derived_seed(self.plan.pipeline.seed, "step", step.index)
         earlier = tuple(done.strategy for done in self.plan.steps[: step.index])
         folder = self.store.work(step.key)
@@ -157,7 +158,7 @@ class Execution:
         from snncompress.measure import DataBench, needs_of
 
         pipeline = self.plan.pipeline
-        return DataBench(
+        bench = DataBench(
             pipeline.data.load(pipeline.seed),
             pipeline.encode,
             pipeline.seed,
@@ -165,6 +166,8 @@ class Execution:
             wanted=needs_of(pipeline.measure),
             uncompressed=lambda: self._opened(self.plan.baseline_index),
         )
+        bench.look()
+        return bench
 
     # ---- measurements
 
