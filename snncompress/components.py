@@ -18,10 +18,9 @@ from snncompress.record import Measurement, Record, Summary
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from torch import Generator, Tensor, nn
-    from torch.utils.data import DataLoader
 
     from snncompress.anatomy import Block
-    from snncompress.measure import Observation
+    from snncompress.measure import Batches, Observation
     from snncompress.network import Network, Time
     from snncompress.report import Comparison
     from snncompress.speed import Fusible
@@ -67,7 +66,10 @@ class Data:
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A data set: settings and how to read it."""
+    """A data set: settings and how to read it.
+
+    A property ``leaves_unit_interval`` is optional: whether its settings take the values out of 0..1.
+    """
 
     @property
     def use(self) -> str:
@@ -85,7 +87,10 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class Encoder(Protocol):
-    """How a static image becomes T time steps."""
+    """How a static image becomes T time steps.
+
+    ``needs_unit_interval: ClassVar[bool]`` is optional: whether it takes values in 0..1 alone.
+    """
 
     @property
     def use(self) -> str:
@@ -306,8 +311,8 @@ class Bench(Protocol):
     def seed(self) -> int:
         """The seed of the pipeline."""
 
-    def batches(self, split: Literal["train", "validation", "test"] = "test") -> DataLoader[Any]:
-        """Return batches (x_B..., y_B) in a fixed order."""
+    def batches(self, split: Literal["train", "validation", "test"] = "test") -> Batches:
+        """Return batches (x_B..., labels_B) in a fixed order; each is checked when it is read."""
 
     def encode(self, network: Network, x_B: Tensor, generator: Generator) -> Tensor:
         """Return what the network takes: x_T... (or x_B... where its input is static), on its device."""

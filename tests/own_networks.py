@@ -205,3 +205,19 @@ def weight_normed(width: int = 4) -> nn.Module:
     return nn.Sequential(
         nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(width, width)), nn.Linear(width, 3)
     )
+
+
+class Population(nn.Module):
+    """A user's snnTorch network with ten outputs for each of ten classes."""
+
+    def __init__(self, num_steps: int = 5) -> None:
+        super().__init__()
+        self.num_steps = num_steps
+        self.fc, self.lif = nn.Linear(64, 100), snntorch.Leaky(beta=0.9)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        membrane, spikes = self.lif.reset_mem(), []
+        for _ in range(self.num_steps):
+            spike, membrane = self.lif(self.fc(x_BCHW.flatten(1)), membrane)
+            spikes.append(spike)
+        return torch.stack(spikes)

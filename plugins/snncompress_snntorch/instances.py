@@ -24,7 +24,7 @@ def enter(module: nn.Module) -> None:
             begin_anew(neuron)
 
 
-def begin_anew(neuron: nn.Module) -> None:
+def begin_anew(neuron: Any) -> None:
     """Give a ``DeltaLeaky`` membranes of 0 that fit every batch.
 
     It begins with None, on which ``snntorch.utils.reset`` fails, for every network of the process.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from snncompress_structured.groups import Group, Removal
@@ -30,7 +30,7 @@ def orders(sizes: Sequence[int]) -> list[list[list[float]]]:
 
     Sizes that are fixed in a network's code may fit where neighbouring channels go, and not where others do.
     """
-    makers = (lambda _: 0.0, lambda channel: float(channel % 2), lambda channel: -float(channel))
+    makers: tuple[Callable[[int], float], ...] = (lambda _: 0.0, lambda channel: channel % 2, lambda channel: -channel)
     return [[[of(channel) for channel in range(size)] for size in sizes] for of in makers]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn, no_grad
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from snncompress import Network, evaluating
+from snncompress_structured.flow import tensors_in
 
 _RESHAPES = frozenset(("view", "reshape", "unsqueeze", "getitem", "expand"))
 _ELEMENTWISE = frozenset(("mul", "rmul", "multiply", "add", "radd", "sub", "rsub", "div", "truediv", "true_divide"))
@@ -40,11 +40,11 @@ class _Watch(TorchFunctionMode):
         """Run the operation and look at what it takes."""
         del types
         result = func(*args, **(kwargs or {}))
-        given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
+        given = list(tensors_in((args, kwargs)))
         if isinstance(result, Tensor):
             self._look(func.__name__.strip("_"), given, result)
         if any(id(one) in self._live for one in given):
-            self._live |= {id(one): one for one in tree_leaves(result) if isinstance(one, Tensor)}
+            self._live |= {id(one): one for one in tensors_in(result)}
         return result
 
     def _look(self, name: str, given: Sequence[Tensor], result: Tensor) -> None:

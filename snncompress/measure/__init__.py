@@ -11,16 +11,22 @@ from typing import Any
 
 from snncompress.measure.accuracy import Predictions, predict
 from snncompress.measure.api import METRICS, measure, measured
-from snncompress.measure.bench import DataBench, encode, loader_of, needs_of, num_measured
+from snncompress.measure.bench import DataBench, encode, frames_first, loader_of, needs_of, num_measured
+from snncompress.measure.gate import Batches, as_taken, first_of, generators_of
 from snncompress.measure.observe import Observation
 from snncompress.record import Measurement
 
 __all__ = [
     "METRICS",
+    "Batches",
     "DataBench",
     "Observation",
     "Predictions",
+    "as_taken",
     "encode",
+    "first_of",
+    "frames_first",
+    "generators_of",
     "loader_of",
     "measure",
     "measured",

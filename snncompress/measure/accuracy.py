@@ -55,9 +55,11 @@ def predict(network: Network, bench: Bench, split: Literal["train", "validation"
     labels: list[Tensor] = []
     with evaluating(network.module), leaving_generators(), torch.no_grad():
         network.reset()
-        for x_B, y_B in bench.batches(split):
-            output = network.forward(bench.encode(network, x_B, generator))
+        batches = bench.batches(split)
+        for number, (x_B, labels_B) in enumerate(batches, 1):
+            output_BC = network.forward(bench.encode(network, x_B, generator)).mean()
             network.reset()
-            predicted.append(output.mean().argmax(1).cpu())
-            labels.append(torch.as_tensor(y_B).cpu())
+            batches.require_outputs(output_BC, labels_B, number)
+            predicted.append(output_BC.argmax(1).cpu())
+            labels.append(labels_B.cpu())
     return Predictions(torch.cat(predicted), torch.cat(labels))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from torch.utils.data import DataLoader
 
 from snncompress.components import Data, Encoder, Inputs, Metric
 from snncompress.errors import DataError, InputError
-from snncompress.measure.bench import DataBench, needs_of
+from snncompress.measure.bench import DataBench, loader_of, needs_of
+from snncompress.measure.gate import Batches, first_of
 from snncompress.network import Network
 from snncompress.pipeline import parts_from
 from snncompress.plugins import Host
@@ -97,5 +99,6 @@ def _samples_of(data: Any, kind: str, host: Host, seed: int) -> Data:
         raise DataError(
             "data must be a DataLoader or a data set of (x, y) with a length, samples by number, and at least one"
         )
-    x, _ = samples[0]
-    return Data(split, split, split, Inputs(tuple(x.shape), 0, cast("Any", kind)))
+    inputs = Inputs((), 0, cast("Any", kind))  # the number of classes is what the network tells apart
+    x_B, _ = first_of(Batches(loader_of(split, 2, shuffle=False), "test", inputs))
+    return Data(split, split, split, replace(inputs, shape=tuple(x_B.shape[1:])))

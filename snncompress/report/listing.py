@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from snncompress.errors import InputError
 from snncompress.record import RECORD_FILE, SWEEP_FILE, Record, Spread, Summary, Sweep
-from snncompress.report.judging import QUALITY
 from snncompress.report.reading import read_result, read_sweep
 from snncompress.report.statistics import spread
+from snncompress.report.verdicts import QUALITY
 
 
 class FinishedRun(BaseModel):

@@ -153,7 +153,7 @@ class Execution:
         network.module.to(self.device)
         probe = self._probe(network)
         if not self.tried:
-            try_out(network, probe, split="training", rebuild=True)
+            self._bench.require_fit(try_out(network, probe, split="training", rebuild=True))
             self.tried = True
         return network.with_probe(probe)
 
@@ -166,13 +166,15 @@ class Execution:
         from snncompress.measure import DataBench
 
         pipeline = self.plan.pipeline
-        return DataBench(
+        bench = DataBench(
             pipeline.data.load(pipeline.seed),
             pipeline.encode,
             pipeline.seed,
             device=self.device,
             uncompressed=lambda: self._opened(self.plan.baseline_index),
         )
+        bench.look()
+        return bench
 
     # ---- measurements
 

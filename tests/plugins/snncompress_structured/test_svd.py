@@ -359,7 +359,7 @@ def test_operations_by_hand_values_between_factors_are_no_spikes(host, make, new
     x_TBC = torch.tensor([[[1.0, 1, 0, 1], [0, 0, 0, 1]], [[1, 1, 0, 1], [0, 0, 0, 0]]])  # seven spikes of two samples
     network = declare(outer(), Time("multi_step", 2), build=outer, host=host)
     split = TensorDataset(x_TBC.transpose(0, 1), torch.zeros(2, dtype=torch.long))
-    bench = DataBench(Data(split, split, split, Inputs((4,), 3)), AsGiven(), 0)
+    bench = DataBench(Data(split, split, split, Inputs((2, 4), 3)), AsGiven(), 0)
     whole = bench.observe(network, "counts").counts
     # seven spikes meet three weights each: 21 of two samples; dense 2 steps x 12
     assert (whole.synops * 2, whole.synops_fanout * 2, whole.macs, whole.dense_ops) == (21, 21, 0, 24)
