@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
-from snncompress.errors import ArtifactError, InputError, listed, near
+from snncompress.errors import ArtifactError, listed, near
 
 ARTIFACT_FILE, FINAL = "network.json", "final"
 """What makes a folder an artifact, and the artifact of a run in its folder."""
 
 _MOST_NAMED = 5
-
-
-def path_of(value: Any, what: str) -> Path:
-    """Return a path that a user gave as text or as a path; raise InputError where it is something else."""
-    if isinstance(value, (str, os.PathLike)) and str(value) and "\0" not in str(value):
-        return Path(value)
-    raise InputError(f"{what} should be a path, as text or a pathlib.Path, not {_shown(value)}")
 
 
 def artifact_folder(place: Path) -> Path:
@@ -49,7 +40,3 @@ def near_names(place: Path) -> str:
         return f"; there is no folder {str(folder)!r}"
     best = near(place.name, [entry.name for entry in folder.iterdir()])
     return f"; near: {', '.join(repr(str(folder / name)) for name in best)}" if best else ""
-
-
-def _shown(value: Any) -> str:
-    return repr(value) if value is None or isinstance(value, (str, int, float)) else f"{type(value).__name__!r}"

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from snncompress.arguments import path_of
 from snncompress.errors import InputError
 from snncompress.notebook import framed
-from snncompress.places import path_of
 
 Direction = Literal["higher", "lower"]
 """Which of two values of a metric is the better one."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from snncompress.arguments import path_of
 from snncompress.code import import_object
 from snncompress.components import Inputs
 from snncompress.errors import ArtifactError, ModelError
-from snncompress.places import ARTIFACT_FILE, artifact_folder, path_of
+from snncompress.places import ARTIFACT_FILE, artifact_folder
 from snncompress.settings import Names, Settings
 
 if TYPE_CHECKING:

@@ -18,12 +18,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from snncompress.arguments import path_of
 from snncompress.errors import ArtifactError, ModelError, did_you_mean
 from snncompress.network.edits import Edit, edit_from_json
 from snncompress.network.network import Network
 from snncompress.network.source import FromArchitecture, Source
 from snncompress.network.time import Time
-from snncompress.places import ARTIFACT_FILE, artifact_folder, path_of
+from snncompress.places import ARTIFACT_FILE, artifact_folder
 from snncompress.plugins import Host, core_version
 
 VERSION = 1

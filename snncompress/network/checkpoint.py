@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from snncompress.arguments import path_of
 from snncompress.errors import ModelError
 
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "network")
@@ -19,8 +20,9 @@ _NESTED = ("state_dict", "model_state_dict", "model", "net", "network")
 
 def read_checkpoint(file: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Read a state dict (safetensors, or torch's own format without code) that fits ``wanted`` exactly."""
+    file = path_of(file, "checkpoint")
     if not file.is_file():
-        raise ModelError(f"checkpoint {str(file)!r} does not exist")
+        raise ModelError(f"checkpoint {str(file)!r} {'is a folder, not a file' if file.is_dir() else 'does not exist'}")
     found = _read_tensors(file)
     stripped = {name.removeprefix("module."): value for name, value in found.items()}
     missing, unknown = sorted(set(wanted) - set(stripped)), sorted(set(stripped) - set(wanted))

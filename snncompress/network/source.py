@@ -11,6 +11,7 @@ from torch import nn
 
 from snncompress.code import import_object
 from snncompress.components import Architecture
+from snncompress.errors import ModelError
 from snncompress.network.time import Time
 
 
@@ -45,7 +46,13 @@ class FromArchitecture:
 
     def build(self) -> tuple[nn.Module, Time]:
         """Build the architecture anew."""
-        return self.architecture.build()
+        made: Any = self.architecture.build()
+        if not (isinstance(made, tuple) and list(map(type, made))[1:] == [Time] and isinstance(made[0], nn.Module)):
+            given = type(made).__name__ if made is not None else "None"
+            raise ModelError(
+                f"model {self.reference['use']!r} must build a torch module and a snncompress.Time, not {given!r}"
+            )
+        return made
 
     initialised = build
 

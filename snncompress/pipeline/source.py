@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from snncompress.arguments import shown
 from snncompress.errors import PipelineError, did_you_mean, near
 from snncompress.pipeline.across import check_across
 from snncompress.pipeline.check import check
@@ -87,7 +88,7 @@ def pipeline_from(data: Mapping[str, Any], host: Host, *, overrides: Sequence[st
     try:
         text = dump(_plain(data))
     except yaml.representer.RepresenterError as error:
-        what = f"{error.args[1]!r} is no plain value"
+        what = f"{shown(error.args[1])} is no plain value"
         raise PipelineError(
             [f"{IN_PYTHON}: {what}; use text, numbers, true, false, null, lists and mappings"]
         ) from error
@@ -137,7 +138,12 @@ def read_model(reference: str, host: Host, *, overrides: Sequence[str] = ()) -> 
 
 def parts_from(data: Mapping[str, Any], host: Host) -> Any:
     """Check some sections of a pipeline given as plain Python data; see ``read_parts``."""
-    return read_parts({name: json.dumps(_plain(value)) for name, value in data.items()}, host)
+    try:
+        texts = {name: json.dumps(_plain(value)) for name, value in data.items()}
+    except TypeError as error:
+        what = f"{error}; use text, numbers, true, false, null, lists and mappings"
+        raise PipelineError([f"{IN_PYTHON}: {what}"]) from error
+    return read_parts(texts, host)
 
 
 def _plain(value: Any) -> Any:
@@ -153,7 +159,7 @@ def _text_of(reference: str, host: Host) -> str:
     except FileNotFoundError as error:
         raise PipelineError([f"{reference}: no such file{_near(reference, path, host)}"]) from error
     except IsADirectoryError as error:
-        raise PipelineError([f"{reference or path}: is a folder, not a pipeline file{_pipeline_in(path)}"]) from error
+        raise PipelineError([f"{reference or path}: cannot be read: is a directory{_pipeline_in(path)}"]) from error
     except ValueError as error:  # a character that no path may hold
         raise PipelineError([f"{reference!r}: cannot be read: {error}"]) from error
     except OSError as error:
@@ -197,8 +203,12 @@ def _near_files(path: Path) -> str:
 
 
 def _overrides(given: Sequence[str | Override]) -> tuple[Override, ...]:
-    if isinstance(given, str) or not all(isinstance(entry, (str, Override)) for entry in given):
-        raise PipelineError([f"overrides: should be a list of texts such as ['seed=1'], not {given!r}"])
+    if (
+        isinstance(given, str)
+        or not isinstance(given, Sequence)
+        or not all(isinstance(entry, (str, Override)) for entry in given)
+    ):
+        raise PipelineError([f"overrides: should be a list of texts such as ['seed=1'], not {shown(given)}"])
     return tuple(Override(entry) if isinstance(entry, str) else entry for entry in given)
 
 

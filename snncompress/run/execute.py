@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from snncompress.errors import StepError
 from snncompress.plan import Plan, PlannedStep, canonical, key_of
-from snncompress.plugins import guarded
+from snncompress.plugins import guarded, returned
 from snncompress.record import PIPELINE_FILE, PLAN_FILE, RECORD_FILE, BudgetRecord, Measurement, Record, StepRecord
 from snncompress.run.environment import environment
 from snncompress.run.watch import Watch
@@ -115,8 +115,10 @@ class Execution:
         guarded(partial(self._keep, step, after, info), f"keeping step {step.index + 1}", StepError)
 
     def _hook(self, strategy: Strategy, network: Network, run: Run) -> Network:
-        after: Network = self.plan.host.manager.hook.snncompress_run_step(step=strategy, network=network, run=run)
-        return after
+        from snncompress.network import Network
+
+        after = self.plan.host.manager.hook.snncompress_run_step(step=strategy, network=network, run=run)
+        return returned(after, Network, self.plan.host.named("strategies", strategy.use), StepError)
 
     def _keep(self, step: PlannedStep, network: Network, info: Mapping[str, Any]) -> None:
         from snncompress.network import save
@@ -155,10 +157,11 @@ class Execution:
     @cached_property
     def _bench(self) -> DataBench:
         from snncompress.measure import DataBench, needs_of
+        from snncompress.measure.values import samples_of
 
         pipeline = self.plan.pipeline
         return DataBench(
-            pipeline.data.load(pipeline.seed),
+            samples_of(pipeline.data, pipeline.seed),
             pipeline.encode,
             pipeline.seed,
             device=self.device,
@@ -177,7 +180,9 @@ class Execution:
             values = self.store.measurement(keys[metric.use])
             if values is None:
                 work = partial(metric.measure, self._network(index), self._bench)
-                values = dict(guarded(work, f"metric {metric.use!r}", StepError))
+                from snncompress.measure.values import values_of  # a finished run imports nothing that computes
+
+                values = values_of(metric, work, self.plan.host)
                 self.store.keep_measurement(keys[metric.use], values)
             found |= values
         return found
@@ -208,7 +213,8 @@ class Execution:
         for exporter in self.plan.pipeline.export:
             self._export(exporter)
         for reporter in self.plan.pipeline.report:
-            text = guarded(partial(reporter.render, record), f"reporter {reporter.use!r}", StepError)
+            what = self.plan.host.named("reporters", reporter.use)
+            text = returned(guarded(partial(reporter.render, record), what, StepError), str, what, StepError)
             (self.output / reporter.file_name).write_text(text, encoding="utf-8")
 
     def _export(self, exporter: Any) -> None:

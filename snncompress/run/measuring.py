@@ -43,6 +43,7 @@ def measure_reference(
         allow_code: whether a user's own code may run.
     """
     from snncompress.measure import METRICS, measured
+    from snncompress.measure.values import samples_of
     from snncompress.run.generators import derived_seed, seed_everything
 
     require_device(device)
@@ -58,4 +59,4 @@ def measure_reference(
         return network
 
     network, baseline = opened(reference), opened(against) if against else None
-    return measured(network, asked.data.load(seed), asked.encode, asked.measure, seed=seed, baseline=baseline)
+    return measured(network, samples_of(asked.data, seed), asked.encode, asked.measure, seed=seed, baseline=baseline)
