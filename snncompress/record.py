@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from snncompress.arguments import path_of
+from snncompress.errors import InputError
 from snncompress.frame import frame
 from snncompress.notebook import framed
 
@@ -36,17 +37,26 @@ class _Entry(BaseModel):
 class _File(_Entry):
     file_name: ClassVar[str] = RECORD_FILE
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | os.PathLike[str]) -> None:
         """Write the whole as indented JSON, aside and renamed, so that a half-written file is never seen."""
+        path = path_of(path, "path")
         aside = path.with_suffix(f".{os.getpid()}")
         aside.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
         aside.replace(path)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read it from its file or from the folder that holds that."""
-        file = path / cls.file_name if path.is_dir() else path
-        return cls.model_validate_json(file.read_text(encoding="utf-8"))
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Read it from its file or from the folder that holds that; raise InputError where it cannot be read."""
+        place = path_of(path, "path")
+        file = place / cls.file_name if place.is_dir() else place
+        if not file.is_file():
+            raise InputError(f"{str(place)!r} holds no {cls.file_name}; give the folder of a finished run")
+        try:
+            return cls.model_validate_json(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:  # pydantic's own error is a ValueError
+            first = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else {"msg": str(error)}
+            why = ": ".join(map(str, [*first.get("loc", ()), first["msg"]]))
+            raise InputError(f"{str(file)!r} is no {cls.__name__} that this snncompress reads: {why}") from error
 
 
 class Measurement(_Entry):

@@ -8,6 +8,7 @@ import click
 
 from snncompress.cli import options
 from snncompress.cli.output import comparison_page, load_host, print_json, show_comparison
+from snncompress.errors import InputError
 from snncompress.report import compare, read_entries
 
 
@@ -43,6 +44,8 @@ def command(
 
     RUN is the folder of a run, of a run with several seeds, or of a sweep, which stands for all its combinations.
     """
+    if output is not None and output.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--output {str(output)!r} should be the name of a page, FILE.html")
     host = load_host()
     comparison = compare(read_entries(runs), baseline=baseline, cost=cost)
     if output is not None:

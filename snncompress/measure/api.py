@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from torch.utils.data import DataLoader
 
+from snncompress.arguments import list_of, whole_number
 from snncompress.components import Data, Encoder, Inputs, Metric
 from snncompress.errors import DataError, InputError
 from snncompress.measure.bench import DataBench, loader_of, needs_of
 from snncompress.measure.gate import Batches, first_of
-from snncompress.network import Network
+from snncompress.measure.values import samples_of, values_of
+from snncompress.network import Network, require_network
 from snncompress.pipeline import parts_from
 from snncompress.plugins import Host
 from snncompress.record import Measurement
@@ -52,8 +55,13 @@ def measure(
         InputError: if a metric, an encoder or a data set is not known, or wrong.
         CountError: if operations cannot be counted exactly.
     """
+    require_network(network, "measure")
+    if baseline is not None:
+        require_network(baseline, "measure(baseline=)")
+    whole_number(seed, "seed", 0)
+    whole_number(batch_size, "batch_size", 1)
     host = network.host
-    asked = parts_from({"encode": encode, "measure": list(metrics)}, host)
+    asked = parts_from({"encode": encode, "measure": list_of(metrics, "metrics", '["accuracy"]')}, host)
     samples = _samples_of(data, kind, host, seed)
     return measured(network, samples, asked.encode, asked.measure, seed=seed, batch_size=batch_size, baseline=baseline)
 
@@ -82,15 +90,14 @@ def measured(
     )
     found: dict[str, Measurement] = {}
     for metric in metrics:
-        found |= metric.measure(network, bench)
+        found |= values_of(metric, partial(metric.measure, network, bench), network.host)
     return found
 
 
 def _samples_of(data: Any, kind: str, host: Host, seed: int) -> Data:
     """Return splits whose test split is what ``data`` names or holds."""
     if isinstance(data, (str, Mapping)):
-        loaded: Data = parts_from({"data": data}, host).data.load(seed)
-        return loaded
+        return samples_of(parts_from({"data": data}, host).data, seed)
     if kind not in ("static", "frames"):
         raise InputError(f"kind must be 'static' or 'frames', not {kind!r}")
     split = data[-1] if isinstance(data, (tuple, list)) and data else data

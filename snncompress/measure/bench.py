@@ -16,6 +16,7 @@ from snncompress.measure.counting.marks import version_of
 from snncompress.measure.gate import Batches, SplitName, as_taken, first_of
 from snncompress.measure.observe import Observation, observe
 from snncompress.network import Network, Output
+from snncompress.plugins import returned
 
 if TYPE_CHECKING:
     from snncompress.components import Need
@@ -132,7 +133,8 @@ def encode(encoder: Encoder, network: Network, x_B: Tensor, kind: str, generator
                 f"this network takes a still image, which the encoder {encoder.use!r} cannot give; use direct"
             )
         return x_B
-    return encoder.encode(x_B, network.time.T, generator)
+    x_TB = encoder.encode(x_B, network.time.T, generator)
+    return returned(x_TB, Tensor, f"encoder {encoder.use!r}", ModelError)
 
 
 def frames_first(network: Network, x_BT: Tensor) -> Tensor:

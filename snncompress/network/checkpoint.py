@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from snncompress.arguments import path_of
 from snncompress.errors import ModelError
 from snncompress.network.ties import under_every_name
 
@@ -26,8 +27,9 @@ def read_checkpoint(
 
     Of tied tensors (``ties`` gives the first name of each second one) a checkpoint may hold one name or all.
     """
+    file = path_of(file, "checkpoint")
     if not file.is_file():
-        raise ModelError(f"checkpoint {str(file)!r} does not exist")
+        raise ModelError(f"checkpoint {str(file)!r} {'is a folder, not a file' if file.is_dir() else 'does not exist'}")
     found = _read_tensors(file)
     stripped = {name.removeprefix("module."): value for name, value in found.items()}
     stripped = under_every_name(stripped, ties)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from snncompress.anatomy import Block
+from snncompress.arguments import list_of, mapping_of, shown
 from snncompress.components import Backend
 from snncompress.errors import EditError, ModelError
 from snncompress.network.anatomy import blocks_of
@@ -112,6 +113,8 @@ class Network:
         Raises:
             ModelError: if the network returns something else than its declaration says.
         """
+        if not isinstance(x, Tensor):
+            raise ModelError(f"forward takes a torch tensor, not {shown(x)}")
         output = Output.of(self.own_way(x) if self.fast is None else self.fast(x), self.time)
         output.require_sizes(x, self.time)
         return output
@@ -166,6 +169,8 @@ class Network:
             EditError: if an edit does not fit, or the network does not run behind it.
         """
         network = self
+        if wrong := [one for one in list_of(edits, "edits", "[Timesteps(2)]") if not hasattr(one, "perform")]:
+            raise EditError(f"edits should be a list of edits, and {shown(wrong[0])} is none")
         for _, numbered in groupby(enumerate(edits), _proved_together):
             group = [edit for _, edit in numbered]
             changed = reduce(Network._edited_once, group, network)
@@ -217,15 +222,20 @@ class Network:
     def with_weights(self, tensors: Mapping[str, Tensor]) -> Network:
         """Return the network with other values in some of its tensors, masks applied; no edit is recorded."""
         changed = self.copy()
-        _fill(changed.module, tensors)
+        _fill(changed.module, mapping_of(tensors, "tensors"))
         changed.apply_masks()
         return changed
 
     def with_masks(self, masks: Mapping[str, Tensor]) -> Network:
         """Return the network under ``masks`` (all of them: earlier ones not named are lifted), masked weights zero."""
         now = self.tensors
-        for name, mask in masks.items():
-            if name not in now or now[name].shape != mask.shape or mask.dtype is not torch.bool:
+        for name, mask in mapping_of(masks, "masks").items():
+            if (
+                not isinstance(mask, Tensor)
+                or name not in now
+                or now[name].shape != mask.shape
+                or mask.dtype is not torch.bool
+            ):
                 raise EditError(f"the mask of {name!r} must be boolean and have the shape of a tensor of that name")
         merged = merged_masks(masks, ties_of(self.module))
         changed = replace(self.copy(), masks={name: mask.detach().clone() for name, mask in merged.items()})
@@ -277,6 +287,8 @@ class Network:
 
         Adam's moments revive weights whose gradients alone are masked; this does not.
         """
+        if not hasattr(optimizer, "register_step_post_hook"):
+            raise ModelError(f"hold_masks takes the optimizer, such as torch.optim.Adam(...), not {shown(optimizer)}")
         tensors = self.module.state_dict()
         with torch.no_grad():
             pairs = [(tensors[name], mask.to(tensors[name])) for name, mask in self.masks.items()]
@@ -337,6 +349,8 @@ def _fill(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     now = module.state_dict()
     with torch.no_grad():
         for name, value in tensors.items():
+            if not isinstance(value, Tensor):
+                raise EditError(f"cannot set {name!r} to {shown(value)}: it is no tensor")
             if name not in now or now[name].shape != value.shape:
                 found = list(now[name].shape) if name in now else "no such tensor"
                 raise EditError(f"cannot set {name!r} of shape {list(value.shape)}: the network has {found}")

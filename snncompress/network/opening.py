@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from snncompress.arguments import list_of, mapping_of, shown
 from snncompress.code import import_object, place_of
 from snncompress.components import Architecture
 from snncompress.errors import ModelError
@@ -54,6 +55,19 @@ def _require_own_code(network: Network) -> None:
     require_roles(network.module, network.source.roles())
 
 
+def require_network(value: Any, verb: str) -> None:
+    """Raise ModelError unless a user gave a network, with what to do about a plain module."""
+    if isinstance(value, nn.Module):
+        raise ModelError(
+            f"{verb} takes a network, which knows how the module runs in time, not a plain {type(value).__name__!r}; "
+            "use declare(): snncompress.declare(module, snncompress.Time(...))"
+        )
+    if not isinstance(value, Network):
+        raise ModelError(
+            f"{verb} takes a network, from snncompress.declare() or snncompress.load(), not {shown(value)}"
+        )
+
+
 def declare(
     module: nn.Module,
     time: Time,
@@ -86,15 +100,21 @@ def declare(
     require_whole(module)
     host = host or Host.from_environment()
     roles = {
-        name: (globs,) if isinstance(globs, str) else tuple(globs) for name, globs in (("stem", stem), ("head", head))
+        name: (globs,) if isinstance(globs, str) else tuple(list_of(globs, name, '["fc2"]'))
+        for name, globs in (("stem", stem), ("head", head))
     }
+    if build is None and type(module) in (nn.Sequential, nn.ModuleList, nn.ModuleDict):
+        raise ModelError(
+            f"{type(module).__name__!r} alone does not say what it was built from; give build=, a function at the top level of "
+            "a module of yours that returns such a network"
+        )
     maker = build if build is not None else type(module)
     place = maker if isinstance(maker, str) else place_of(maker)
     reference = {
         "use": "python",
         "time": time.to_json(),
         "function": place,
-        "arguments": dict(arguments or {}),
+        "arguments": mapping_of({} if arguments is None else arguments, "arguments"),
         **{name: list(globs) for name, globs in roles.items()},
     }
     network = Network(module, time, InHand(module, time, reference, roles), host)

@@ -11,6 +11,7 @@ from torch import nn
 
 from snncompress.code import import_object
 from snncompress.components import Architecture
+from snncompress.errors import ModelError
 from snncompress.network.time import Time
 from snncompress.network.weight_hooks import require_plain
 
@@ -45,10 +46,15 @@ class FromArchitecture:
         return dict(settings.canonical())
 
     def build(self) -> tuple[nn.Module, Time]:
-        """Build the architecture anew; raise ModelError where hooks compute its weights."""
-        module, time = self.architecture.build()
-        require_plain(module, f"the model {self.architecture.use!r}")
-        return module, time
+        """Build the architecture anew; raise ModelError where it builds something else, or hooks compute its weights."""
+        made: Any = self.architecture.build()
+        if not (isinstance(made, tuple) and list(map(type, made))[1:] == [Time] and isinstance(made[0], nn.Module)):
+            given = type(made).__name__ if made is not None else "None"
+            raise ModelError(
+                f"model {self.reference['use']!r} must build a torch module and a snncompress.Time, not {given!r}"
+            )
+        require_plain(made[0], f"the model {self.architecture.use!r}")
+        return made
 
     initialised = build
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from snncompress.arguments import shown
 from snncompress.errors import PipelineError, did_you_mean, near
 from snncompress.pipeline.across import check_across
 from snncompress.pipeline.check import check
@@ -20,6 +21,7 @@ from snncompress.pipeline.overrides import Override, override
 from snncompress.pipeline.recipes import recipes
 from snncompress.pipeline.shorthand import expand
 from snncompress.pipeline.tree import Tree, build
+from snncompress.record import PIPELINE_FILE
 
 if TYPE_CHECKING:
     from snncompress.components import Architecture
@@ -86,7 +88,7 @@ def pipeline_from(data: Mapping[str, Any], host: Host, *, overrides: Sequence[st
     try:
         text = dump(_plain(data))
     except yaml.representer.RepresenterError as error:
-        what = f"{error.args[1]!r} is no plain value"
+        what = f"{shown(error.args[1])} is no plain value"
         raise PipelineError(
             [f"{IN_PYTHON}: {what}; use text, numbers, true, false, null, lists and mappings"]
         ) from error
@@ -101,6 +103,10 @@ def read_source(
         return _read(pipeline.text, pipeline.name, host, _overrides(overrides)) if overrides else pipeline
     if isinstance(pipeline, Mapping):
         return pipeline_from(pipeline, host, overrides=overrides)
+    if not isinstance(pipeline, (str, PathLike)):
+        raise PipelineError(
+            [f"{IN_PYTHON}: should be a file, 'recipe:NAME', or the same as a mapping, not {type(pipeline).__name__!r}"]
+        )
     return load_pipeline(str(pipeline), host, overrides=overrides)
 
 
@@ -132,7 +138,12 @@ def read_model(reference: str, host: Host, *, overrides: Sequence[str] = ()) -> 
 
 def parts_from(data: Mapping[str, Any], host: Host) -> Any:
     """Check some sections of a pipeline given as plain Python data; see ``read_parts``."""
-    return read_parts({name: json.dumps(_plain(value)) for name, value in data.items()}, host)
+    try:
+        texts = {name: json.dumps(_plain(value)) for name, value in data.items()}
+    except TypeError as error:
+        what = f"{error}; use text, numbers, true, false, null, lists and mappings"
+        raise PipelineError([f"{IN_PYTHON}: {what}"]) from error
+    return read_parts(texts, host)
 
 
 def _plain(value: Any) -> Any:
@@ -146,7 +157,11 @@ def _text_of(reference: str, host: Host) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise PipelineError([f"{reference}: no such file{_near_files(path)}"]) from error
+        raise PipelineError([f"{reference}: no such file{_near(reference, path, host)}"]) from error
+    except IsADirectoryError as error:
+        raise PipelineError([f"{reference or path}: cannot be read: is a directory{_pipeline_in(path)}"]) from error
+    except ValueError as error:  # a character that no path may hold
+        raise PipelineError([f"{reference!r}: cannot be read: {error}"]) from error
     except OSError as error:
         raise PipelineError([f"{reference}: cannot be read: {(error.strerror or str(error)).lower()}"]) from error
     try:
@@ -166,6 +181,19 @@ def _path_of(reference: str, host: Host) -> Path:
     return known[name]
 
 
+def _near(reference: str, path: Path, host: Host) -> str:
+    """Return a hint where a recipe, or else a file beside the missing one, is called alike."""
+    known, name = recipes(host), reference.removesuffix(".yaml")
+    if name in known:
+        return f"; did you mean 'recipe:{name}'?"
+    best = near(name, known, most=1) if path.parent == Path() else []
+    return _near_files(path) or (f"; did you mean 'recipe:{best[0]}'?" if best else "")
+
+
+def _pipeline_in(folder: Path) -> str:
+    return f"; did you mean {str(folder / PIPELINE_FILE)!r}?" if (folder / PIPELINE_FILE).is_file() else ""
+
+
 def _near_files(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
@@ -175,6 +203,12 @@ def _near_files(path: Path) -> str:
 
 
 def _overrides(given: Sequence[str | Override]) -> tuple[Override, ...]:
+    if (
+        isinstance(given, str)
+        or not isinstance(given, Sequence)
+        or not all(isinstance(entry, (str, Override)) for entry in given)
+    ):
+        raise PipelineError([f"overrides: should be a list of texts such as ['seed=1'], not {shown(given)}"])
     return tuple(Override(entry) if isinstance(entry, str) else entry for entry in given)
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from snncompress.compilers import compiler
 from snncompress.components import Architecture, Inputs, Metric, is_costly
-from snncompress.errors import DataError, EditError, InputError, ModelError, PipelineError, StateError
+from snncompress.errors import DataError, EditError, InputError, ModelError, PipelineError, PluginError, StateError
 from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
 from snncompress.plan.blank import blank_batch, recognised
 from snncompress.plan.computing import computing_path
 from snncompress.plan.keys import canonical, key_of, metric_key, root_parts, step_parts
-from snncompress.plugins import Host
+from snncompress.plugins import Host, guarded, returned
 from snncompress.store import Store
 from snncompress.strategy import Facts, Problem, Strategy, Where
 
@@ -245,8 +245,9 @@ def _resolve(pipeline: Pipeline, lines: Lines, *, allow_code: bool) -> tuple[Inp
         ]
     if refused:
         raise PipelineError(lines(refused))
+    what = f"data set {pipeline.data.use!r}"
     try:
-        inputs = pipeline.data.inputs()
+        inputs = returned(guarded(pipeline.data.inputs, what, DataError), Inputs, what, DataError)
     except DataError as error:
         raise PipelineError(lines([(("data",), str(error), "")])) from error
     try:
@@ -323,7 +324,7 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     for step in plan.steps:
         earlier, later = strategies[: step.index], strategies[step.index + 1 :]
         try:
-            found = tuple(step.strategy.check(known(frozenset(state), earlier, later=later)))
+            found = _checked(step, known(frozenset(state), earlier, later=later), plan.host)
         except (ModelError, StateError) as error:  # it looked at the blocks, for which the network runs
             raise PipelineError(lines([(("model",), str(error), "")])) from error
         problems += [(("steps", step.index, *problem.where), problem) for problem in found]
@@ -335,12 +336,27 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     return lines([(where, problem.what, problem.hint) for where, problem in warnings]) if warnings else []
 
 
+def _checked(step: PlannedStep, facts: Facts, host: Host) -> tuple[Problem, ...]:
+    what = f"check of {host.named('strategies', step.strategy.use)}"
+    return guarded(
+        lambda: tuple(returned(one, Problem, what, PluginError) for one in step.strategy.check(facts)),
+        what,
+        PluginError,
+    )
+
+
 def _check_metrics(plan: Plan, facts: Facts) -> list[tuple[Where, Problem]]:
     return [
         (("measure", index, *problem.where), problem)
         for index, metric in enumerate(plan.pipeline.measure)
-        for problem in (metric.check(facts) if hasattr(metric, "check") else ())
+        for problem in guarded(
+            partial(_problems_of, metric, facts), f"check of {plan.host.named('metrics', metric.use)}", PluginError
+        )
     ]
+
+
+def _problems_of(metric: Metric, facts: Facts) -> tuple[Problem, ...]:
+    return tuple(metric.check(facts)) if hasattr(metric, "check") else ()
 
 
 def _check_encoding(plan: Plan, network: Network) -> Sequence[Problem]:

@@ -108,7 +108,7 @@ def _tail(entry: Entry, folder: Path, depth: int) -> str:
 def _json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{str(file)!r} is no record that this snncompress reads: {error}") from error
 
 

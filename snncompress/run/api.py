@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snncompress.arguments import list_of, path_of
 from snncompress.pipeline import Pipeline, Source, pipeline_from, read_source
 from snncompress.plan import make_plan, make_plans
 from snncompress.plugins import Host
@@ -49,10 +50,10 @@ def run(
     """
     host = host or Host.from_environment()
     source = read_source(pipeline, host, overrides)
-    kept = Store(Path(store))
+    kept = Store(path_of(store, "store"))
     plans = make_plans(source, host, kept, allow_code=allow_code, device=device)
     require_device(device)
-    asked = Path(output) if output is not None else RUNS / source.pipeline.name
+    asked = RUNS / source.pipeline.name if output is None else path_of(output, "output")
     with run_folder(asked, planned(source, plans), kept, host, overwrite=overwrite) as folder:
         if source.pipeline.seeds is None:
             return executed(plans[0], kept, folder, device, silent=silent)
@@ -103,9 +104,15 @@ def compress(
         PipelineError: with every problem of the steps at once.
         StepError: if a step fails; what was finished is kept.
     """
-    from snncompress.network import leaving_generators
+    from snncompress.network import leaving_generators, require_network
     from snncompress.run.in_hand import LoadersInHand, NetworkInHand
 
+    require_network(network, "compress")
+    entries = {
+        "steps": list_of(steps, "steps", '[{"use": "prune.l1", "fraction": 0.5}]'),
+        "measure": list_of(measure, "measure", '["accuracy"]'),
+        "budget": list_of(budget, "budget", '[{"metric": "accuracy", "drop_at_most": 0.01}]'),
+    }
     with leaving_generators():
         host = network.host
         model = NetworkInHand.of(network)
@@ -128,18 +135,16 @@ def compress(
             "encode": encode,
             "seed": seed,
             "speed": speed,
-            "steps": [dict(step) for step in steps],
-            "measure": list(measure),
             "measure_steps": measure_steps,
-            "budget": [dict(entry) for entry in budget],
+            **entries,
         }
         source = pipeline_from(described, host)
         pipeline: Pipeline = source.pipeline.model_copy(
             update={"model": model, "data": samples, "timesteps": network.time.T}
         )
-        kept = Store(Path(store))
+        kept = Store(path_of(store, "store"))
         plan = make_plan(pipeline, host, kept, lines=source.lines, text=source.text, allow_code=True, device=device)
         require_device(device)
-        asked = Path(output) if output is not None else RUNS / pipeline.name
+        asked = RUNS / pipeline.name if output is None else path_of(output, "output")
         with run_folder(asked, {"": of_plan(plan)}, kept, host, overwrite=overwrite) as folder:
             return executed(plan, kept, folder, device, silent=silent)

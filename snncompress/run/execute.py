@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from snncompress.errors import StepError
 from snncompress.plan import Plan, PlannedStep, canonical, key_of
-from snncompress.plugins import guarded
+from snncompress.plugins import guarded, returned
 from snncompress.record import PIPELINE_FILE, PLAN_FILE, RECORD_FILE, BudgetRecord, Measurement, Record, StepRecord
 from snncompress.run.environment import environment
 from snncompress.run.watch import Watch
@@ -120,8 +120,10 @@ class Execution:
         guarded(partial(self._keep, step, after, info), f"keeping step {step.index + 1}", StepError)
 
     def _hook(self, strategy: Strategy, network: Network, run: Run) -> Network:
-        after: Network = self.plan.host.manager.hook.snncompress_run_step(step=strategy, network=network, run=run)
-        return after
+        from snncompress.network import Network
+
+        after = self.plan.host.manager.hook.snncompress_run_step(step=strategy, network=network, run=run)
+        return returned(after, Network, self.plan.host.named("strategies", strategy.use), StepError)
 
     def _keep(self, step: PlannedStep, network: Network, info: Mapping[str, Any]) -> None:
         from snncompress.network import save
@@ -164,10 +166,11 @@ class Execution:
     @cached_property
     def _bench(self) -> DataBench:
         from snncompress.measure import DataBench
+        from snncompress.measure.values import samples_of
 
         pipeline = self.plan.pipeline
         bench = DataBench(
-            pipeline.data.load(pipeline.seed),
+            samples_of(pipeline.data, pipeline.seed),
             pipeline.encode,
             pipeline.seed,
             device=self.device,
@@ -193,12 +196,13 @@ class Execution:
     def _taken(self, index: int, metrics: Sequence[Metric]) -> Iterator[tuple[str, dict[str, Measurement]]]:
         """Yield what each metric says of the state ``index``; one pass over the samples serves them all."""
         from snncompress.measure import needs_of, num_measured
+        from snncompress.measure.values import values_of
 
         bench = replace(self._bench, wanted=needs_of(metrics), told=self.watch.measured)
         self.watch.measuring([metric.use for metric in metrics], num_measured(metrics, bench.data.test))
         for metric in metrics:
             work = partial(metric.measure, self._network(index), bench)
-            yield metric.use, dict(guarded(work, f"metric {metric.use!r}", StepError))
+            yield metric.use, values_of(metric, work, self.plan.host)
         self.watch.close()
 
     def _judged(
@@ -227,7 +231,8 @@ class Execution:
         for exporter in self.plan.pipeline.export:
             self._export(exporter)
         for reporter in self.plan.pipeline.report:
-            text = guarded(partial(reporter.render, record), f"reporter {reporter.use!r}", StepError)
+            what = self.plan.host.named("reporters", reporter.use)
+            text = returned(guarded(partial(reporter.render, record), what, StepError), str, what, StepError)
             (self.output / reporter.file_name).write_text(text, encoding="utf-8")
 
     def _export(self, exporter: Any) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["one run", "several seeds", "a sweep"]
 
-_NOT_COMPARED = ("version", "seeds", "measure", "budget", "export", "report")
+_NOT_COMPARED = ("version", "seeds", "measure", "measure_steps", "budget", "export", "report")
 """Settings that change no network; what was measured is looked at by itself."""
 
 _MOST_NAMED = 3
@@ -63,6 +63,8 @@ class Results:
         if kind == "several seeds":
             chosen.pop("seed", None)
         measured = frozenset(canonical(entry) for entry in pipeline.get("measure", ()))
+        if pipeline.get("measure_steps") == "all":
+            measured |= {canonical("values after every step")}
         return cls(kind, {**dict(_flat(chosen)), **(content or {})}, measured, frozenset(parts))
 
     def lost_in(self, other: Results) -> str:
@@ -233,7 +235,7 @@ def _read(folder: Path) -> Iterator[Results | str]:
         if (folder / name).is_file():
             try:
                 yield read(folder)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 yield f"its {name} cannot be read"
 
 

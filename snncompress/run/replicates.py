@@ -13,7 +13,7 @@ from snncompress.errors import StepError
 from snncompress.notebook import framed
 from snncompress.pipeline import Pipeline, Source
 from snncompress.plan import Plan, key_of, seed_folder
-from snncompress.plugins import guarded
+from snncompress.plugins import guarded, returned
 from snncompress.record import RECORD_FILE, Summary
 from snncompress.report import summarise
 from snncompress.run.execute import described
@@ -87,5 +87,6 @@ def _write(summary: Summary, source: Source, folder: Path) -> None:
     replace_json(folder / RECORD_FILE, summary.model_dump(mode="json"))
     for reporter in source.pipeline.report:
         if isinstance(reporter, SummaryReporter):
-            text = guarded(partial(reporter.render_summary, summary), f"reporter {reporter.use!r}", StepError)
+            what = f"reporter {reporter.use!r}"
+            text = returned(guarded(partial(reporter.render_summary, summary), what, StepError), str, what, StepError)
             (folder / reporter.file_name).write_text(text, encoding="utf-8")

@@ -64,7 +64,7 @@ def require_device(name: str) -> None:
 
     try:
         torch.ones(1, device=name)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise InputError(
             f"device {name!r} cannot be used here: {str(error).splitlines()[0].partition('. ')[0]}"
         ) from error

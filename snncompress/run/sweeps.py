@@ -10,12 +10,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from snncompress.arguments import list_of, path_of, shown
 from snncompress.components import ComparisonReporter
 from snncompress.errors import InputError, PipelineError, SnncompressError, StepError
 from snncompress.notebook import framed
 from snncompress.pipeline import Choice, Source, choices, read_axes, read_source
 from snncompress.plan import Plan, make_plans
-from snncompress.plugins import Host, guarded
+from snncompress.plugins import Host, guarded, returned
 from snncompress.record import SWEEP_FILE, Combination, Sweep
 from snncompress.report import Comparison, compare, read_swept
 from snncompress.run.folder import of_sweep, planned, run_folder
@@ -88,7 +89,7 @@ def sweep(
         StepError: if every combination failed; if only some did, the result says which and why.
     """
     host = host or Host.from_environment()
-    kept = Store(Path(store))
+    kept = Store(path_of(store, "store"))
     found = choices(read_axes(_texts(over), overrides))
     sources = _all(found, lambda one: read_source(pipeline, host, [*overrides, *one.overrides]))
     name = sources[0].pipeline.name
@@ -99,7 +100,7 @@ def sweep(
         ),
     )
     require_device(device)
-    asked = Path(output) if output is not None else RUNS / f"{name}-sweep"
+    asked = RUNS / f"{name}-sweep" if output is None else path_of(output, "output")
     layout = of_sweep(
         {one.name: planned(source, of_it) for one, source, of_it in zip(found, sources, plans, strict=True)}
     )
@@ -157,7 +158,10 @@ class _Work:
             raise StepError("\n".join(f"{one}: {why}" for one, why in self.failures.items()))
         comparison = compare(read_swept(self.folder, whole))
         for reporter in _reporters(source, host):
-            text = guarded(partial(reporter.render_comparison, comparison), f"reporter {reporter.use!r}", StepError)
+            what = f"reporter {reporter.use!r}"
+            text = returned(
+                guarded(partial(reporter.render_comparison, comparison), what, StepError), str, what, StepError
+            )
             (self.folder / reporter.file_name).write_text(text, encoding="utf-8")
         return Swept(whole, self.folder, comparison, self.results)
 
@@ -176,6 +180,10 @@ def _needs_settings(reporter: Any) -> bool:
 
 
 def _texts(over: Over) -> tuple[str, ...]:
+    if not isinstance(over, Mapping):
+        over = list_of(over, "over", '["steps.1.fraction=0.5,0.75"]')
+        if wrong := [text for text in over if not isinstance(text, str)]:
+            raise InputError(f"over should be texts such as 'steps.1.fraction=0.5,0.75', not {shown(wrong[0])}")
     if not over:
         raise InputError("over: no setting is varied; give PATH=V1,V2, for example steps.1.fraction=0.5,0.75")
     if not isinstance(over, Mapping):
@@ -185,7 +193,7 @@ def _texts(over: Over) -> tuple[str, ...]:
 
 def _listed(path: str, values: Any) -> str:
     if not isinstance(values, list | tuple):
-        raise InputError(f"over: {path!r} should have a list of values, not {values!r}; write [{values!r}]")
+        raise InputError(f"over: {path!r} should have a list of values, not {shown(values)}; write [{shown(values)}]")
     try:
         return ",".join(json.dumps(value, ensure_ascii=False) for value in values)
     except TypeError as error:
