@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from torch.utils.data import DataLoader
 
 from snncompress.components import Data, Encoder, Inputs, Metric
-from snncompress.errors import DataError, InputError
+from snncompress.errors import DataError, InputError, ModelError
 from snncompress.measure.bench import DataBench, loader_of, needs_of
-from snncompress.measure.gate import Batches, first_of
-from snncompress.network import Network
-from snncompress.pipeline import parts_from
-from snncompress.plugins import Host
+from snncompress.measure.gate import Batches, first_of, require_no_arrays
+from snncompress.network import Network, require_declared
+from snncompress.pipeline import entries_of, parts_from
+from snncompress.plugins import Host, guarded
 from snncompress.record import Measurement
 
 METRICS = ("accuracy", "parameters", "sparsity", "size", "spikes", "synops", "energy")
@@ -24,7 +25,7 @@ METRICS = ("accuracy", "parameters", "sparsity", "size", "spikes", "synops", "en
 def measure(
     network: Network,
     data: Any,
-    metrics: Sequence[Any] = METRICS,
+    metrics: Sequence[Any] | str | Mapping[str, Any] = METRICS,
     *,
     encode: Any = "direct",
     kind: str = "static",
@@ -38,7 +39,7 @@ def measure(
         network: what is measured; it is left as it was.
         data: the samples to measure on: a DataLoader or a data set of (x, y), three of them of which the last is taken, or
             a data set of a pipeline, by name or as a mapping with ``use``.
-        metrics: metrics of a pipeline, each by name or as a mapping with ``use``.
+        metrics: metrics of a pipeline, each by name or as a mapping with ``use``, or a single one.
         encode: how a still image becomes time steps.
         kind: ``static`` for x_B..., ``frames`` for event frames x_BT...; a data set of a pipeline knows its own.
         seed: seed of everything random.
@@ -52,8 +53,9 @@ def measure(
         InputError: if a metric, an encoder or a data set is not known, or wrong.
         CountError: if operations cannot be counted exactly.
     """
+    require_declared(network, "measure")
     host = network.host
-    asked = parts_from({"encode": encode, "measure": list(metrics)}, host)
+    asked = parts_from({"encode": encode, "measure": entries_of(metrics)}, host)
     samples = _samples_of(data, kind, host, seed)
     return measured(network, samples, asked.encode, asked.measure, seed=seed, batch_size=batch_size, baseline=baseline)
 
@@ -80,7 +82,8 @@ def measured(
     )
     found: dict[str, Measurement] = {}
     for metric in metrics:
-        found |= metric.measure(network, bench)
+        what = f"metric {metric.use!r} on samples of shape {list(samples.inputs.shape)}"
+        found |= guarded(partial(metric.measure, network, bench), what, ModelError)
     return found
 
 
@@ -91,6 +94,7 @@ def _samples_of(data: Any, kind: str, host: Host, seed: int) -> Data:
         return loaded
     if kind not in ("static", "frames"):
         raise InputError(f"kind must be 'static' or 'frames', not {kind!r}")
+    require_no_arrays(data, "data")
     split = data[-1] if isinstance(data, (tuple, list)) and data else data
     samples = split.dataset if isinstance(split, DataLoader) else split
     if not hasattr(samples, "__getitem__") or not hasattr(samples, "__len__") or not len(samples):

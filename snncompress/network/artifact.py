@@ -21,6 +21,7 @@ from torch import Tensor
 from snncompress.errors import ArtifactError, did_you_mean
 from snncompress.network.edits import edit_from_json
 from snncompress.network.network import Network
+from snncompress.network.opening import require_declared
 from snncompress.network.source import FromArchitecture, Source
 from snncompress.network.time import Time
 from snncompress.plugins import Host, core_version
@@ -33,6 +34,7 @@ _MASK, _SURVIVORS, _SHAPES = "#mask", "#survivors", "masked"
 
 def save(network: Network, folder: Path | str, *, snapshots: bool = False) -> Path:
     """Write ``network`` into ``folder``; snapshots too where asked. Returns the folder."""
+    require_declared(network, "save")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     description = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import torch
@@ -42,6 +43,19 @@ def open_architecture(
     return network
 
 
+def require_declared(network: Any, verb: str) -> None:
+    """Raise ModelError unless ``network`` is a Network: a plain module does not say how it runs in time."""
+    if isinstance(network, Network):
+        return
+    if isinstance(network, nn.Module):
+        raise ModelError(
+            f"{verb} takes a declared network, not the module itself; use declare(): "
+            f"{verb}(snncompress.declare(module, snncompress.Time(...)), ...)"
+        )
+    hint = "; open it with snncompress.load(...)" if isinstance(network, (str, PathLike)) else ""
+    raise ModelError(f"{verb} takes a network from declare() or load(), not {type(network).__name__!r}{hint}")
+
+
 def declare(
     module: nn.Module,
     time: Time,
@@ -73,6 +87,11 @@ def declare(
     roles = {
         name: (globs,) if isinstance(globs, str) else tuple(globs) for name, globs in (("stem", stem), ("head", head))
     }
+    if build is None and type(module).__module__.partition(".")[0] == "torch" and not arguments:
+        raise ModelError(
+            f"no class of yours builds this {type(module).__name__!r}; put what builds it into a function of a module, and "
+            "give build=: declare(module, time, build=that_function)"
+        )
     maker = build if build is not None else type(module)
     place = maker if isinstance(maker, str) else place_of(maker)
     reference = {

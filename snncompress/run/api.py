@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snncompress.pipeline import Pipeline, Source, pipeline_from, read_source
+from snncompress.pipeline import Pipeline, Source, entries_of, pipeline_from, read_source
 from snncompress.plan import make_plan, make_plans
 from snncompress.plugins import Host
 from snncompress.run.replicates import Replicates, replicated
@@ -56,11 +56,11 @@ def run(
 def compress(
     network: Network,
     *,
-    steps: Sequence[Mapping[str, Any]],
+    steps: Sequence[Mapping[str, Any]] | Mapping[str, Any],
     data: tuple[Any, Any, Any],
     name: str = "compressed",
-    measure: Sequence[Any] = ("accuracy", "parameters", "sparsity"),
-    budget: Sequence[Mapping[str, Any]] = (),
+    measure: Sequence[Any] | str | Mapping[str, Any] = ("accuracy", "parameters", "sparsity"),
+    budget: Sequence[Mapping[str, Any]] | Mapping[str, Any] = (),
     encode: Any = "direct",
     kind: str = "static",
     seed: int = 0,
@@ -74,11 +74,12 @@ def compress(
 
     Args:
         network: your module and its declaration, ``snncompress.declare(module, Time(...))``.
-        steps: the steps as a pipeline has them, ``[{"use": "prune.lottery", ...}]``; a ``loss`` may be your own ``MODULE:FUNCTION``.
+        steps: the steps as a pipeline has them, ``[{"use": "prune.lottery", ...}]``, or a single one; a ``loss`` may be a
+            function of your own, itself or as ``MODULE:FUNCTION``.
         data: three loaders or data sets of (x, y): train, validation, test.
         name: name of the run and its folder.
-        measure: metrics by name.
-        budget: limits as a pipeline has them.
+        measure: metrics by name, or a single one.
+        budget: limits as a pipeline has them, or a single one.
         encode: how a still image becomes time steps.
         kind: ``static`` for x_B..., ``frames`` for event frames x_BT...
         seed: seed of everything random.
@@ -92,9 +93,10 @@ def compress(
         PipelineError: with every problem of the steps at once.
         StepError: if a step fails; what was finished is kept.
     """
-    from snncompress.network import leaving_generators
+    from snncompress.network import leaving_generators, require_declared
     from snncompress.run.in_hand import LoadersInHand, NetworkInHand
 
+    require_declared(network, "compress")
     with leaving_generators():
         host = network.host
         model = NetworkInHand.of(network)
@@ -117,9 +119,9 @@ def compress(
             "encode": encode,
             "seed": seed,
             "speed": speed,
-            "steps": [dict(step) for step in steps],
-            "measure": list(measure),
-            "budget": [dict(entry) for entry in budget],
+            "steps": entries_of(steps),
+            "measure": entries_of(measure),
+            "budget": entries_of(budget),
         }
         source = pipeline_from(described, host)
         pipeline: Pipeline = source.pipeline.model_copy(
