@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from functools import partial
 from pathlib import Path
@@ -74,6 +75,27 @@ def place_of(thing: Any) -> str:
             )
         module_name = main_name()
     return f"{module_name}:{name}"
+
+
+def place_of_function(thing: Any) -> str:
+    """Return the ``MODULE:FUNCTION`` of a function handed over in Python, a loss say.
+
+    Raises:
+        ModelError: for a class, an object with settings of its own, or a function that no other process finds: no key could
+            say what it computes.
+    """
+    kind = thing.__name__ if isinstance(thing, type) else type(thing).__name__
+    if not (inspect.isfunction(thing) or inspect.isbuiltin(thing)):
+        what = f"the class {kind!r}" if isinstance(thing, type) else f"an object of the class {kind!r}"
+        raise ModelError(
+            f"{what} cannot be recorded, because no file says how it is set; call it in a function at the top level of a "
+            f"module, and give that function: def loss(output, labels_B): return {kind}(...)(output.mean(), labels_B), or "
+            "with output.per_step() for a loss over time steps"
+        )
+    place = place_of(thing)
+    if import_object(place) is not thing:
+        raise ModelError(f"{place!r} is not the function that was given; another one has its name, or stands around it")
+    return place
 
 
 def main_name() -> str:

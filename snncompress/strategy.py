@@ -49,6 +49,7 @@ class Facts:
     plugins, where the plan is made of a pipeline. ``blocks()`` gives the recognised blocks of the network as it is before the
     first step, ``network()`` that network itself, for what follows from its structure alone: it may have no values (it is on
     the meta device then), and its probe is an empty batch. A step that compresses may have changed its sizes.
+    ``loss_fault(function)`` says what is wrong with a loss of the user's own, tried on an empty output.
     """
 
     inventory: Inventory
@@ -60,6 +61,7 @@ class Facts:
     host: Host | None = None
     blocks: Callable[[], tuple[Block, ...]] = tuple
     network: Callable[[], Network] | None = None
+    loss_fault: Callable[[Any], str] | None = None
 
     def check_selector(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
         """Return a problem for each term that matches nothing, or one if no weight is picked."""
@@ -94,11 +96,17 @@ class Facts:
             hint = "choose another loss, or declare the network's `records`"
             problems.append(Problem((*where, "loss"), "this network records no membranes", hint))
         if ":" in training.loss:
-            try:
-                import_object(training.loss)
-            except ModelError as error:
-                problems.append(Problem((*where, "loss"), str(error)))
+            problems += self._check_own_loss(training.loss, (*where, "loss"))
         return problems
+
+    def _check_own_loss(self, place: str, where: tuple[str, ...]) -> list[Problem]:
+        try:
+            loss = import_object(place)
+        except ModelError as error:
+            return [Problem(where, str(error))]
+        fault = self.loss_fault(loss) if self.loss_fault else ""
+        hint = "write a function that gives your loss output.mean() or output.per_step(), and name that"
+        return [Problem(where, f"{place!r} {fault}", hint)] if fault else []
 
     def check_state(self, *needed: str, where: str, hint: str) -> list[Problem]:
         """Return a problem for each thing in ``needed`` that no earlier step provides."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import snntorch
+import snntorch.functional
 import torch
 from snntorch import surrogate, utils
 from spikingjelly.activation_based import functional, layer, neuron
@@ -221,3 +222,17 @@ class Population(nn.Module):
             spike, membrane = self.lif(self.fc(x_BCHW.flatten(1)), membrane)
             spikes.append(spike)
         return torch.stack(spikes)
+
+
+CRITERION = snntorch.functional.ce_rate_loss()
+"""A loss of snnTorch, which takes spikes and no Output."""
+
+
+def halved_loss(output: object, labels_B: Tensor) -> Tensor:
+    """Half of ``summed_loss``, so that weights trained by it differ."""
+    return summed_loss(output, labels_B) / 2
+
+
+def loss_of_each_sample(output: object, labels_B: Tensor) -> Tensor:
+    """A user's loss that forgets to take the mean."""
+    return nn.functional.cross_entropy(output.mean(), labels_B, reduction="none")

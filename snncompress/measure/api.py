@@ -9,14 +9,14 @@ from typing import Any, cast
 
 from torch.utils.data import DataLoader
 
-from snncompress.arguments import list_of, whole_number
+from snncompress.arguments import whole_number
 from snncompress.components import Data, Encoder, Inputs, Metric
 from snncompress.errors import DataError, InputError
 from snncompress.measure.bench import DataBench, loader_of, needs_of
-from snncompress.measure.gate import Batches, first_of
+from snncompress.measure.gate import Batches, first_of, require_no_arrays
 from snncompress.measure.values import samples_of, values_of
-from snncompress.network import Network, require_network
-from snncompress.pipeline import parts_from
+from snncompress.network import Network, require_declared
+from snncompress.pipeline import entries_of, parts_from
 from snncompress.plugins import Host
 from snncompress.record import Measurement
 
@@ -27,7 +27,7 @@ METRICS = ("accuracy", "parameters", "sparsity", "size", "spikes", "synops", "en
 def measure(
     network: Network,
     data: Any,
-    metrics: Sequence[Any] = METRICS,
+    metrics: Sequence[Any] | str | Mapping[str, Any] = METRICS,
     *,
     encode: Any = "direct",
     kind: str = "static",
@@ -41,7 +41,7 @@ def measure(
         network: what is measured; it is left as it was.
         data: the samples to measure on: a DataLoader or a data set of (x, y), three of them of which the last is taken, or
             a data set of a pipeline, by name or as a mapping with ``use``.
-        metrics: metrics of a pipeline, each by name or as a mapping with ``use``.
+        metrics: metrics of a pipeline, each by name or as a mapping with ``use``, or a single one.
         encode: how a still image becomes time steps.
         kind: ``static`` for x_B..., ``frames`` for event frames x_BT...; a data set of a pipeline knows its own.
         seed: seed of everything random.
@@ -55,13 +55,13 @@ def measure(
         InputError: if a metric, an encoder or a data set is not known, or wrong.
         CountError: if operations cannot be counted exactly.
     """
-    require_network(network, "measure")
+    require_declared(network, "measure")
     if baseline is not None:
-        require_network(baseline, "measure(baseline=)")
+        require_declared(baseline, "measure(baseline=)")
     whole_number(seed, "seed", 0)
     whole_number(batch_size, "batch_size", 1)
     host = network.host
-    asked = parts_from({"encode": encode, "measure": list_of(metrics, "metrics", '["accuracy"]')}, host)
+    asked = parts_from({"encode": encode, "measure": entries_of(metrics)}, host)
     samples = _samples_of(data, kind, host, seed)
     return measured(network, samples, asked.encode, asked.measure, seed=seed, batch_size=batch_size, baseline=baseline)
 
@@ -100,6 +100,7 @@ def _samples_of(data: Any, kind: str, host: Host, seed: int) -> Data:
         return samples_of(parts_from({"data": data}, host).data, seed)
     if kind not in ("static", "frames"):
         raise InputError(f"kind must be 'static' or 'frames', not {kind!r}")
+    require_no_arrays(data, "data")
     split = data[-1] if isinstance(data, (tuple, list)) and data else data
     samples = split.dataset if isinstance(split, DataLoader) else split
     if not hasattr(samples, "__getitem__") or not hasattr(samples, "__len__") or not len(samples):

@@ -109,6 +109,18 @@ def generators_of(loader: DataLoader[Any]) -> list[torch.Generator]:
     return list({id(generator): generator for generator in found}.values())
 
 
+def require_no_arrays(split: Any, name: str) -> None:
+    """Raise DataError for a pair of tensors or arrays where a data set belongs."""
+    if (
+        isinstance(split, (tuple, list))
+        and len(split) == _PAIR
+        and all(isinstance(p, (Tensor, np.ndarray)) for p in split)
+    ):
+        raise DataError(
+            f"the {name} are a pair of arrays; make a data set of them: torch.utils.data.TensorDataset(x, labels)"
+        )
+
+
 def require_classes(labels_B: Tensor, num_classes: int, where: str) -> None:
     """Raise DataError that names the first label outside 0..num_classes-1."""
     if not len(labels_B) or (int(labels_B.min()) >= 0 and int(labels_B.max()) < num_classes):

@@ -19,9 +19,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from snncompress.arguments import path_of
-from snncompress.errors import ArtifactError, ModelError, did_you_mean
+from snncompress.errors import ArtifactError, did_you_mean
 from snncompress.network.edits import Edit, edit_from_json
 from snncompress.network.network import Network
+from snncompress.network.opening import require_declared
 from snncompress.network.rebuild import require_repeatable
 from snncompress.network.source import FromArchitecture, Source
 from snncompress.network.ties import merged_masks, once, tie, ties_of, under_every_name
@@ -39,8 +40,7 @@ _TIED = "tied"
 
 def save(network: Network, folder: Path | str, *, snapshots: bool = False) -> Path:
     """Write ``network`` into ``folder``; snapshots too where asked. Returns the folder."""
-    if not isinstance(network, Network):
-        raise ModelError(f"save takes a snncompress.Network, not {type(network).__name__!r}; see declare()")
+    require_declared(network, "save")
     folder = path_of(folder, "folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)

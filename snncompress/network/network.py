@@ -286,9 +286,15 @@ class Network:
         """Keep masked weights at zero in a training loop: they are cleared after every ``optimizer.step()``.
 
         Adam's moments revive weights whose gradients alone are masked; this does not.
+
+        Raises:
+            ModelError: if something else than an optimizer is given, its parameters for example.
         """
         if not hasattr(optimizer, "register_step_post_hook"):
-            raise ModelError(f"hold_masks takes the optimizer, such as torch.optim.Adam(...), not {shown(optimizer)}")
+            raise ModelError(
+                f"hold_masks takes the optimizer, not {type(optimizer).__name__!r}: "
+                "with network.hold_masks(torch.optim.Adam(network.module.parameters()))"
+            )
         tensors = self.module.state_dict()
         with torch.no_grad():
             pairs = [(tensors[name], mask.to(tensors[name])) for name, mask in self.masks.items()]

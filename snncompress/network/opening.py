@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import torch
 from torch import nn
 
-from snncompress.arguments import list_of, mapping_of, shown
+from snncompress.arguments import list_of, mapping_of
 from snncompress.code import import_object, place_of
 from snncompress.components import Architecture
 from snncompress.errors import ModelError
@@ -55,17 +56,17 @@ def _require_own_code(network: Network) -> None:
     require_roles(network.module, network.source.roles())
 
 
-def require_network(value: Any, verb: str) -> None:
-    """Raise ModelError unless a user gave a network, with what to do about a plain module."""
-    if isinstance(value, nn.Module):
+def require_declared(network: Any, verb: str) -> None:
+    """Raise ModelError unless ``network`` is a Network: a plain module does not say how it runs in time."""
+    if isinstance(network, Network):
+        return
+    if isinstance(network, nn.Module):
         raise ModelError(
-            f"{verb} takes a network, which knows how the module runs in time, not a plain {type(value).__name__!r}; "
-            "use declare(): snncompress.declare(module, snncompress.Time(...))"
+            f"{verb} takes a declared network, not the module itself; use declare(): "
+            f"{verb}(snncompress.declare(module, snncompress.Time(...)), ...)"
         )
-    if not isinstance(value, Network):
-        raise ModelError(
-            f"{verb} takes a network, from snncompress.declare() or snncompress.load(), not {shown(value)}"
-        )
+    hint = "; open it with snncompress.load(...)" if isinstance(network, (str, PathLike)) else ""
+    raise ModelError(f"{verb} takes a network from declare() or load(), not {type(network).__name__!r}{hint}")
 
 
 def declare(
@@ -103,10 +104,10 @@ def declare(
         name: (globs,) if isinstance(globs, str) else tuple(list_of(globs, name, '["fc2"]'))
         for name, globs in (("stem", stem), ("head", head))
     }
-    if build is None and type(module) in (nn.Sequential, nn.ModuleList, nn.ModuleDict):
+    if build is None and type(module).__module__.partition(".")[0] == "torch" and not arguments:
         raise ModelError(
-            f"{type(module).__name__!r} alone does not say what it was built from; give build=, a function at the top level of "
-            "a module of yours that returns such a network"
+            f"no class of yours builds this {type(module).__name__!r}; put what builds it into a function of a module, and "
+            "give build=: declare(module, time, build=that_function)"
         )
     maker = build if build is not None else type(module)
     place = maker if isinstance(maker, str) else place_of(maker)

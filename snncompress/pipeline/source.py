@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from snncompress.arguments import shown
+from snncompress.code import place_of_function
 from snncompress.errors import PipelineError, did_you_mean, near
 from snncompress.pipeline.across import check_across
 from snncompress.pipeline.check import check
@@ -146,10 +147,22 @@ def parts_from(data: Mapping[str, Any], host: Host) -> Any:
     return read_parts(texts, host)
 
 
+def entries_of(given: Any) -> Any:
+    """Return what a Python user gave for a list of entries: a single one may stand alone; the check tells what is no list."""
+    if isinstance(given, str | Mapping):
+        return [given]
+    return list(given) if isinstance(given, Iterable) else given
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: _plain(_named(entry) if key == "loss" else entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _named(loss: Any) -> Any:
+    """Return the place of a user's own function, which a pipeline holds in its stead."""
+    return place_of_function(loss) if callable(loss) else loss
 
 
 def _text_of(reference: str, host: Host) -> str:

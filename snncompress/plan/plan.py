@@ -15,6 +15,7 @@ from snncompress.pipeline.replicates import replicates
 from snncompress.plan.blank import blank_batch, recognised
 from snncompress.plan.computing import computing_path
 from snncompress.plan.keys import canonical, key_of, metric_key, root_parts, step_parts
+from snncompress.plan.losses import loss_fault
 from snncompress.plugins import Host, guarded, returned
 from snncompress.store import Store
 from snncompress.strategy import Facts, Problem, Strategy, Where
@@ -318,7 +319,17 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     state = set(_first_state(pipeline, network))
     blocks = cache(partial(recognised, network, plan.inputs))
     blank = cache(lambda: network.with_probe(blank_batch(network, plan.inputs)))
-    known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks, network=blank, host=plan.host)
+    fault = partial(loss_fault, time=network.time, num_classes=plan.inputs.num_classes)
+    known = partial(
+        Facts,
+        network.inventory,
+        network.time,
+        plan.inputs,
+        blocks=blocks,
+        network=blank,
+        host=plan.host,
+        loss_fault=fault,
+    )
     problems += _check_metrics(plan, known(frozenset(state)))
     strategies = tuple(step.strategy for step in plan.steps)
     for step in plan.steps:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snncompress.arguments import list_of, path_of
-from snncompress.pipeline import Pipeline, Source, pipeline_from, read_source
+from snncompress.arguments import path_of
+from snncompress.pipeline import Pipeline, Source, entries_of, pipeline_from, read_source
 from snncompress.plan import make_plan, make_plans
 from snncompress.plugins import Host
 from snncompress.run.folder import of_plan, planned, run_folder
@@ -63,12 +63,12 @@ def run(
 def compress(
     network: Network,
     *,
-    steps: Sequence[Mapping[str, Any]],
+    steps: Sequence[Mapping[str, Any]] | Mapping[str, Any],
     data: tuple[Any, Any, Any],
     name: str = "compressed",
-    measure: Sequence[Any] = ("accuracy", "parameters", "sparsity"),
+    measure: Sequence[Any] | str | Mapping[str, Any] = ("accuracy", "parameters", "sparsity"),
     measure_steps: str = "cheap",
-    budget: Sequence[Mapping[str, Any]] = (),
+    budget: Sequence[Mapping[str, Any]] | Mapping[str, Any] = (),
     encode: Any = "direct",
     kind: str = "static",
     seed: int = 0,
@@ -83,12 +83,13 @@ def compress(
 
     Args:
         network: your module and its declaration, ``snncompress.declare(module, Time(...))``.
-        steps: the steps as a pipeline has them, ``[{"use": "prune.lottery", ...}]``; a ``loss`` may be your own ``MODULE:FUNCTION``.
+        steps: the steps as a pipeline has them, ``[{"use": "prune.lottery", ...}]``, or a single one; a ``loss`` may be a
+            function of your own, itself or as ``MODULE:FUNCTION``.
         data: three loaders or data sets of (x, y): train, validation, test.
         name: name of the run and its folder.
-        measure: metrics by name.
+        measure: metrics by name, or a single one.
         measure_steps: what is measured between the baseline and the result, as a pipeline says it: ``cheap`` or ``all``.
-        budget: limits as a pipeline has them.
+        budget: limits as a pipeline has them, or a single one.
         encode: how a still image becomes time steps.
         kind: ``static`` for x_B..., ``frames`` for event frames x_BT...
         seed: seed of everything random.
@@ -104,15 +105,10 @@ def compress(
         PipelineError: with every problem of the steps at once.
         StepError: if a step fails; what was finished is kept.
     """
-    from snncompress.network import leaving_generators, require_network
+    from snncompress.network import leaving_generators, require_declared
     from snncompress.run.in_hand import LoadersInHand, NetworkInHand
 
-    require_network(network, "compress")
-    entries = {
-        "steps": list_of(steps, "steps", '[{"use": "prune.l1", "fraction": 0.5}]'),
-        "measure": list_of(measure, "measure", '["accuracy"]'),
-        "budget": list_of(budget, "budget", '[{"metric": "accuracy", "drop_at_most": 0.01}]'),
-    }
+    require_declared(network, "compress")
     with leaving_generators():
         host = network.host
         model = NetworkInHand.of(network)
@@ -135,8 +131,10 @@ def compress(
             "encode": encode,
             "seed": seed,
             "speed": speed,
+            "steps": entries_of(steps),
+            "measure": entries_of(measure),
             "measure_steps": measure_steps,
-            **entries,
+            "budget": entries_of(budget),
         }
         source = pipeline_from(described, host)
         pipeline: Pipeline = source.pipeline.model_copy(

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from snncompress.components import Data, Inputs
 from snncompress.errors import DataError
 from snncompress.measure import Batches, as_taken, first_of, frames_first, loader_of
-from snncompress.measure.gate import SplitName, say_if_grouped
+from snncompress.measure.gate import SplitName, require_no_arrays, say_if_grouped
 from snncompress.network import Network, Time, leaving_generators, try_out
 from snncompress.network.ties import ties_of
 from snncompress.plugins import Host
@@ -174,6 +174,7 @@ def _digestible(sample: Any) -> bytes:
 
 
 def _require_samples(name: str, split: Any) -> None:
+    require_no_arrays(split, f"{name} data")
     samples = _samples(split)
     if isinstance(samples, IterableDataset) or not (hasattr(samples, "__len__") and hasattr(samples, "__getitem__")):
         raise DataError(f"the {name} data must be a DataLoader or a data set with a length and samples by number")
