@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 from snncompress.components import Data, Encoder, Inputs, Metric
 from snncompress.errors import DataError, InputError
 from snncompress.measure.bench import DataBench, needs_of
-from snncompress.network import Network
+from snncompress.network import Network, leaving_generators
+from snncompress.network.usage import unclear
 from snncompress.pipeline import parts_from
 from snncompress.plugins import Host
 from snncompress.record import Measurement
@@ -76,10 +77,20 @@ def measured(
         wanted=needs_of(metrics),
         uncompressed=None if baseline is None else lambda: baseline,
     )
+    network = _probed(network, bench)
     found: dict[str, Measurement] = {}
     for metric in metrics:
         found |= metric.measure(network, bench)
     return found
+
+
+def _probed(network: Network, bench: DataBench) -> Network:
+    """Return the network with a batch to look at where its shapes do not tell which of its parameters are weights."""
+    if network.probe is not None or not unclear(network, network.inventory.weights(("*",))):
+        return network
+    with leaving_generators():
+        x_B, _ = next(iter(bench.batches("test")))
+        return network.with_probe(bench.encode(network, x_B, bench.generator()))
 
 
 def _samples_of(data: Any, kind: str, host: Host, seed: int) -> Data:

@@ -30,6 +30,7 @@ from snncompress.network.source import Source
 from snncompress.network.step_parts import fault_of_steps
 from snncompress.network.ties import merged_masks, ties_of
 from snncompress.network.time import Time
+from snncompress.network.usage import beside_by_use
 from snncompress.plugins import Host
 from snncompress.selectors import Inventory
 
@@ -77,7 +78,10 @@ class Network:
     @cached_property
     def inventory(self) -> Inventory:
         """The modules, roles and parameters, as selectors see them."""
-        return inventory_of(self.module, self.source.roles(), self.owners)
+        roles = self.source.roles()
+        found = inventory_of(self.module, roles, self.owners)
+        beside = beside_by_use(self, found.weights(("*",)))
+        return inventory_of(self.module, roles, self.owners, beside) if beside else found
 
     def blocks(self, x: Tensor | None = None) -> tuple[Block, ...]:
         """Return the recognised blocks and their inner dimensions, watching ``x`` (or the network's own probe) flow.
