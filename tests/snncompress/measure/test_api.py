@@ -70,7 +70,6 @@ def test_sparsity_looks_at_the_data_where_shapes_do_not_tell_what_a_weight_is(ho
     with torch.no_grad():
         module.places[0].zero_()  # a scale of each entry, not a weight
         module.mixing.fill_(1).tril_()
-        module.conv.weight.fill_(1)
         module.head.weight.fill_(1)
     split = TensorDataset(torch.rand(6, 1, 8, 8), torch.zeros(6, dtype=torch.long))
     network = declare(module, Time("multi_step", 4), host=host)
