@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from snncompress.components import Backend
 from snncompress.errors import EditError, ModelError
 from snncompress.network.anatomy import blocks_of
 from snncompress.network.checkpoint import read_checkpoint
+from snncompress.network.copying import copied
 from snncompress.network.cutting import cutting
 from snncompress.network.edits import Edit, Replace, Slice, survivors
 from snncompress.network.inventory import inventory_of
@@ -148,7 +148,7 @@ class Network:
     def copy(self) -> Network:
         """Return the same network with a module of its own, its state cleared."""
         self.reset()
-        return replace(self, module=copy.deepcopy(self.module), fast=None)
+        return replace(self, module=copied(self.module), fast=None)
 
     def edited(self, edits: Sequence[Edit], *, probe: Tensor | None = None) -> Network:
         """Return the network after ``edits``.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 from snncompress.code import import_object, place_of
 from snncompress.components import Architecture
 from snncompress.errors import ModelError
+from snncompress.network.copying import copied
 from snncompress.network.edits import Timesteps
 from snncompress.network.network import Network
 from snncompress.network.rebuild import require_rebuildable
@@ -88,5 +88,5 @@ def declare(
     network = Network(module, time, InHand(module, time, reference, roles), host)
     network.reset()
     require_rebuildable(module, import_object(place) if isinstance(maker, str) else maker, dict(arguments or {}))
-    pristine = copy.deepcopy(module)
+    pristine = copied(module)
     return Network(module, time, InHand(pristine, time, reference, roles), host)
