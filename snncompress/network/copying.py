@@ -20,7 +20,7 @@ def copied(module: nn.Module) -> nn.Module:
     for old, new in zip(module.parameters(), made.parameters(), strict=True):
         hooks = old._backward_hooks or {}  # noqa: SLF001 - torch offers them nowhere else
         for hook in hooks.values() if new.requires_grad else ():
-            new.register_hook(_of_the_copy(hook, twins))
+            new.register_hook(_of_the_copy(hook, twins))  # type: ignore[no-untyped-call] # torch leaves it untyped
     return made
 
 
