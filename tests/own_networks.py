@@ -236,3 +236,23 @@ def halved_loss(output: object, labels_B: Tensor) -> Tensor:
 def loss_of_each_sample(output: object, labels_B: Tensor) -> Tensor:
     """A user's loss that forgets to take the mean."""
     return nn.functional.cross_entropy(output.mean(), labels_B, reduction="none")
+
+
+class Gained(nn.Module):
+    """A convolution, a gain and a scale for each of its channels, a matrix over channels, one over time, a classifier."""
+
+    def __init__(self, channels: int = 8, num_steps: int = 4) -> None:
+        super().__init__()
+        self.conv = layer.WSConv2d(1, channels, 3, padding=1)
+        self.scale = nn.Parameter(torch.full((channels, 1, 1), 0.5))
+        self.places = nn.Parameter(torch.full((channels, 8, 8), 0.9))
+        self.mixing = nn.Parameter(torch.rand(channels, channels))
+        self.over_time = nn.Linear(num_steps, num_steps)
+        self.lif = neuron.LIFNode(tau=2.0, v_threshold=0.2)
+        self.head = layer.Linear(channels * 64, 10)
+        functional.set_step_mode(self, "m")
+
+    def forward(self, x_TBCHW: Tensor) -> Tensor:
+        maps = self.conv(x_TBCHW) * self.scale * self.places
+        mixed = torch.einsum("oc,tbchw->tbohw", self.mixing, self.over_time(maps.movedim(0, -1)).movedim(-1, 0))
+        return self.head(self.lif(mixed).flatten(2))

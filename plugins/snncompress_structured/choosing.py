@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from snncompress_structured.groups import Group, Removal
@@ -30,8 +30,11 @@ def orders(sizes: Sequence[int]) -> list[list[list[float]]]:
 
     Sizes that are fixed in a network's code may fit where neighbouring channels go, and not where others do.
     """
-    makers: tuple[Callable[[int], float], ...] = (lambda _: 0.0, lambda channel: channel % 2, lambda channel: -channel)
-    return [[[of(channel) for channel in range(size)] for size in sizes] for of in makers]
+    return [
+        [[0.0] * size for size in sizes],
+        [[float(channel % 2) for channel in range(size)] for size in sizes],
+        [[-float(channel) for channel in range(size)] for size in sizes],
+    ]
 
 
 def least_important(

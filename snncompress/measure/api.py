@@ -15,7 +15,8 @@ from snncompress.errors import DataError, InputError
 from snncompress.measure.bench import DataBench, loader_of, needs_of
 from snncompress.measure.gate import Batches, first_of, require_no_arrays
 from snncompress.measure.values import samples_of, values_of
-from snncompress.network import Network, require_declared
+from snncompress.network import Network, leaving_generators, require_declared
+from snncompress.network.usage import unclear
 from snncompress.pipeline import entries_of, parts_from
 from snncompress.plugins import Host
 from snncompress.record import Measurement
@@ -88,10 +89,20 @@ def measured(
         uncompressed=None if baseline is None else lambda: baseline,
         told=told,
     )
+    network = _probed(network, bench)
     found: dict[str, Measurement] = {}
     for metric in metrics:
         found |= values_of(metric, partial(metric.measure, network, bench), network.host)
     return found
+
+
+def _probed(network: Network, bench: DataBench) -> Network:
+    """Return the network with a batch to look at where its shapes do not tell which of its parameters are weights."""
+    if network.probe is not None or not unclear(network, network.inventory.weights(("*",))):
+        return network
+    with leaving_generators():
+        x_B, _ = next(iter(bench.batches("test")))
+        return network.with_probe(bench.encode(network, x_B, bench.generator()))
 
 
 def _samples_of(data: Any, kind: str, host: Host, seed: int) -> Data:

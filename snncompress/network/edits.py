@@ -236,6 +236,8 @@ def _cut_tensor(root: nn.Module, cut: Cut) -> None:
     value = getattr(owner, leaf, None)
     if not isinstance(value, Tensor):
         raise EditError(f"the network has no tensor {cut.tensor!r}")
+    if leaf not in owner._parameters and leaf not in owner._buffers:  # noqa: SLF001 - not public
+        raise EditError(f"{cut.tensor!r} is computed from other tensors, so it cannot be cut")
     if _num_places(root, value) > 1:
         raise EditError(f"{cut.tensor!r} is used in several places, and a cut in one of them would part them")
     kept = _keep(value.detach(), cut)

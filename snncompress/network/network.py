@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from snncompress.components import Backend
 from snncompress.errors import EditError, ModelError
 from snncompress.network.anatomy import blocks_of
 from snncompress.network.checkpoint import read_checkpoint
+from snncompress.network.copying import copied
 from snncompress.network.cutting import cutting
 from snncompress.network.edits import Edit, Replace, Slice, survivors
 from snncompress.network.inventory import inventory_of
@@ -31,6 +31,7 @@ from snncompress.network.source import Source
 from snncompress.network.step_parts import fault_of_steps
 from snncompress.network.ties import merged_masks, ties_of
 from snncompress.network.time import Time
+from snncompress.network.usage import beside_by_use
 from snncompress.plugins import Host
 from snncompress.selectors import Inventory
 
@@ -78,7 +79,10 @@ class Network:
     @cached_property
     def inventory(self) -> Inventory:
         """The modules, roles and parameters, as selectors see them."""
-        return inventory_of(self.module, self.source.roles(), self.owners)
+        roles = self.source.roles()
+        found = inventory_of(self.module, roles, self.owners)
+        beside = beside_by_use(self, found.weights(("*",)))
+        return inventory_of(self.module, roles, self.owners, beside) if beside else found
 
     def blocks(self, x: Tensor | None = None) -> tuple[Block, ...]:
         """Return the recognised blocks and their inner dimensions, watching ``x`` (or the network's own probe) flow.
@@ -153,9 +157,9 @@ class Network:
     def copy(self) -> Network:
         """Return the same network with a module of its own, its state cleared; its library's own reset knows it."""
         self.reset()
-        copied = replace(self, module=copy.deepcopy(self.module), fast=None)
-        self.owners.adopt(copied.module)
-        return copied
+        made = replace(self, module=copied(self.module), fast=None)
+        self.owners.adopt(made.module)
+        return made
 
     def edited(self, edits: Sequence[Edit], *, probe: Tensor | None = None) -> Network:
         """Return the network after ``edits``.

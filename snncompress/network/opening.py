@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -14,6 +13,7 @@ from snncompress.arguments import list_of, mapping_of
 from snncompress.code import import_object, place_of
 from snncompress.components import Architecture
 from snncompress.errors import ModelError
+from snncompress.network.copying import copied
 from snncompress.network.edits import Timesteps
 from snncompress.network.inventory import require_roles
 from snncompress.network.network import Network
@@ -123,5 +123,5 @@ def declare(
     require_roles(module, roles)
     require_rebuildable(module, import_object(place) if isinstance(maker, str) else maker, dict(arguments or {}))
     network.owners.adopt(module)
-    pristine = copy.deepcopy(module)
+    pristine = copied(module)
     return Network(module, time, InHand(pristine, time, reference, roles), host)

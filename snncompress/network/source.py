@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ from torch import nn
 from snncompress.code import import_object
 from snncompress.components import Architecture
 from snncompress.errors import ModelError
+from snncompress.network.copying import copied
 from snncompress.network.time import Time
 from snncompress.network.weight_hooks import require_plain
 
@@ -74,7 +74,7 @@ class InHand:
 
     def build(self) -> tuple[nn.Module, Time]:
         """Return a copy of the module."""
-        return copy.deepcopy(self.module), self.time
+        return copied(self.module), self.time
 
     def initialised(self) -> tuple[nn.Module, Time]:
         """Call what built the module once more."""

@@ -21,6 +21,7 @@ from snncompress.errors import ModelError, StateError
 from snncompress.network.constants import differing_constants
 from snncompress.network.leaving import evaluating, leaving_generators, unseeded_generators
 from snncompress.network.proof import DOES_NOT_RUN
+from snncompress.network.tensors import tensors_in
 from snncompress.plugins import guarded
 
 if TYPE_CHECKING:
@@ -133,29 +134,18 @@ def _recording(root: nn.Module, calls: list[Call]) -> Iterator[None]:
     taken: list[tuple[Digest, ...]] = []
 
     def begins(_: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-        taken.append(tuple(map(Digest.of, _tensors((arguments, named)))))
+        taken.append(tuple(map(Digest.of, tensors_in((arguments, named)))))
 
     with ExitStack() as stack:
         for path, module in root.named_modules():
 
             def ends(module: nn.Module, _: Any, output: Any, path: str = path) -> None:
-                given = tuple(map(Digest.of, _tensors(output)))
+                given = tuple(map(Digest.of, tensors_in(output)))
                 calls.append(Call(path, type(module).__name__, taken.pop(), given))
 
             stack.callback(module.register_forward_pre_hook(begins, with_kwargs=True).remove)
             stack.callback(module.register_forward_hook(ends).remove)
         yield
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)
 
 
 def _first_difference(first: Sequence[Call], second: Sequence[Call]) -> Call | None:

@@ -39,6 +39,16 @@ def is_synaptic(module: nn.Module, leaf: str, shape: Sequence[int]) -> bool:
     return is_weight(leaf, shape)
 
 
+def fan_in_of_layer(module: nn.Module, leaf: str) -> int | None:
+    """Return how many indices a weight of one of torch's layers sums over, places aside; None for any other parameter."""
+    for kind, beginnings in _OF_LAYERS.items():
+        if isinstance(module, kind) and leaf.startswith(beginnings):
+            if isinstance(module, _CONVOLUTION):
+                return module.in_channels // module.groups
+            return module.in_features if isinstance(module, nn.Linear) else 0
+    return None
+
+
 def _scales_channels(conv: nn.modules.conv._ConvNd) -> bool:
     """Tell whether a convolution of kernel size 1 multiplies each channel by one number."""
     return conv.groups > 1 and conv.in_channels == conv.groups and prod(conv.kernel_size) == 1

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 from oracles.networks import Case, images, live_network
-from own_networks import JellyNet, recurrent_net
+from own_networks import JellyNet, recurrent_net, weight_normed
 from pydantic import ValidationError
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
@@ -468,3 +468,11 @@ def test_the_plan_knows_that_masks_are_gone(host, tmp_path):
     )
     with pytest.raises(PipelineError, match=r"steps\.3\.use: needs masks, which no earlier step provides"):
         make_plan(source.pipeline, host, Store(tmp_path), lines=source.lines)
+
+
+def test_a_parametrised_layer_is_left_whole_and_says_why(host, make, new_run):
+    time = Time("none", input="static", output="averaged")
+    network = declare(weight_normed(8), time, build=weight_normed, arguments={"width": 8}, host=host)
+    run = new_run(network)
+    make("lowrank.svd", rank=1).apply(network, run)
+    assert run.notes()["left whole"] == {"1": "its weight is computed by a parametrisation"}
