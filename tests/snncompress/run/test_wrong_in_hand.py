@@ -136,6 +136,6 @@ def test_arrays_are_no_data_set(network, folder):
 def test_images_of_another_size_are_one_clear_error_of_measure(network):
     small = TensorDataset(torch.rand(4, 1, 4, 4), torch.arange(4))
     with pytest.raises(
-        ModelError, match=r"metric 'accuracy' on samples of shape \[1, 4, 4\] failed: .*shapes cannot be"
+        ModelError, match=r"running the network on float32 \[4, 4, 1, 4, 4\] of the test data failed: .*shapes"
     ):
         measure(network, small, ["accuracy"])
