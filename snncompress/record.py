@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snncompress.arguments import path_of
 from snncompress.errors import InputError
+from snncompress.lines import number, of_record, of_summary
 from snncompress.notebook import framed
 
 Direction = Literal["higher", "lower"]
@@ -68,6 +70,13 @@ class Measurement(_Entry):
         description="False where the value depends on the moment it was taken, as milliseconds do.",
     )
 
+    def __str__(self) -> str:
+        """Return the value and its unit."""
+        return f"{number(self.value)} {self.unit.removesuffix('1')}".rstrip()
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        yield from {"value": self.value, "unit": self.unit, "how": self.how}.items()
+
 
 class StepRecord(_Entry):
     """State what one step did."""
@@ -113,6 +122,13 @@ class Record(_File):
     def seed(self) -> int:
         """The seed of the run."""
         return int(self.pipeline.get("seed", 0))
+
+    def __str__(self) -> str:
+        """Return a few lines: what was done, and the values."""
+        return of_record(self)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        yield from {"name": self.name, "seed": self.seed, "artifact": self.artifact}.items()
 
     def _repr_html_(self) -> str | None:
         return framed(self, "render")
@@ -172,6 +188,13 @@ class Summary(_File):
     def budgets_met(self) -> bool:
         """Tell whether every budget was met by the mean."""
         return all(entry.met for entry in self.budget)
+
+    def __str__(self) -> str:
+        """Return a few lines: the seeds, and the values with their spread."""
+        return of_summary(self)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        yield from {"name": self.name, "seeds": self.seeds}.items()
 
     def _repr_html_(self) -> str | None:
         return framed(self, "render_summary")

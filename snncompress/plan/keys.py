@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -86,6 +86,16 @@ def root_parts(
             versions(host) | plugin_versions(host, architecture, data, encoder) | _versions_behind(reference, host)
         ),
     }
+
+
+def content_parts(root: Parts, steps: Sequence[Parts], samples: str) -> dict[str, str]:
+    """Return a hash each of the weights, the code and the samples behind settings, from the parts of the keys."""
+    read = {
+        "weights": [root["model content"], *(parts["files"] for parts in steps)],
+        "code": [root["code"], *(parts["code"] for parts in steps)],
+        "samples": [samples],
+    }
+    return {name: key_of({name: canonical(found)}) for name, found in read.items()}
 
 
 def step_parts(before: str, step: Any, *, host: Host, path: str) -> dict[str, str]:

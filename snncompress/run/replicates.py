@@ -20,7 +20,7 @@ from snncompress.run.result import Result, executed
 from snncompress.store import Store, replace_json
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Replicates:
     """What the runs of one pipeline with several seeds left behind: their summary, its folder, and each result."""
 
@@ -32,6 +32,13 @@ class Replicates:
     def record(self) -> Summary:
         """The summary, which stands where a single run has its record."""
         return self.summary
+
+    def __str__(self) -> str:
+        """Return a few lines: the values with their spread, and the folder."""
+        return f"{self.summary}\nin {self.folder}"
+
+    def __repr__(self) -> str:
+        return f"Replicates(name={self.summary.name!r}, seeds={self.summary.seeds}, folder={str(self.folder)!r})"
 
     def _repr_html_(self) -> str | None:
         return framed(self.summary, "render_summary")

@@ -31,7 +31,7 @@ Over = Mapping[str, Sequence[Any]] | Sequence[str]
 _Some = TypeVar("_Some")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Swept:
     """What a sweep left behind: which combinations there are, their comparison, and the results of those that ended."""
 
@@ -44,6 +44,15 @@ class Swept:
     def failed(self) -> tuple[Combination, ...]:
         """The combinations in which a step failed."""
         return tuple(one for one in self.sweep.combinations if one.failed is not None)
+
+    def __str__(self) -> str:
+        """Return a few lines: the combinations, and the folder."""
+        return f"{self.sweep.name}: {self.comparison}\nin {self.folder}"
+
+    def __repr__(self) -> str:
+        return (
+            f"Swept(name={self.sweep.name!r}, combinations={len(self.sweep.combinations)}, folder={str(self.folder)!r})"
+        )
 
     def _repr_html_(self) -> str | None:
         return framed(self.comparison, "render_comparison")
