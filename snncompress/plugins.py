@@ -77,7 +77,7 @@ def _new_manager() -> pluggy.PluginManager:
     return manager
 
 
-@dataclass
+@dataclass(repr=False)
 class Host:
     """Hold the plugins that loaded, what they provide, and the faults of those that did not.
 
@@ -147,6 +147,9 @@ class Host:
         """Return the plugin that provides ``name``."""
         owner = self._owners.get((kind, name))
         return next((plugin for plugin in self.plugins if plugin.name == owner), None)
+
+    def __repr__(self) -> str:
+        return f"Host({len(self.plugins)} plugins, {len(self.faults)} faults)"
 
     def named(self, kind: str, use: str) -> str:
         """Say what a thing is and whose: ``metric 'accuracy' of plugin 'measures'``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from snncompress.arguments import path_of
 from snncompress.errors import InputError
 from snncompress.frame import frame
+from snncompress.lines import number, of_record, of_summary
 from snncompress.notebook import framed
 
 if TYPE_CHECKING:
@@ -84,6 +86,13 @@ class Measurement(_Entry):
         description="The value to expect of answers that have nothing to do with the samples.",
     )
 
+    def __str__(self) -> str:
+        """Return the value and its unit."""
+        return f"{number(self.value)} {self.unit.removesuffix('1')}".rstrip()
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        yield from {"value": self.value, "unit": self.unit, "how": self.how}.items()
+
 
 class StepRecord(_Entry):
     """State what one step did."""
@@ -132,6 +141,13 @@ class Record(_File):
     def seed(self) -> int:
         """The seed of the run."""
         return int(self.pipeline.get("seed", 0))
+
+    def __str__(self) -> str:
+        """Return a few lines: what was done, and the values."""
+        return of_record(self)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        yield from {"name": self.name, "seed": self.seed, "artifact": self.artifact}.items()
 
     def _repr_html_(self) -> str | None:
         return framed(self, "render")
@@ -218,6 +234,13 @@ class Summary(_File):
             {"seed": seed, "value": name, "unit": unit, "baseline": before, "final": after}
             for seed, before, after in zip(self.seeds, *pairs, strict=True)
         ]
+
+    def __str__(self) -> str:
+        """Return a few lines: the seeds, and the values with their spread."""
+        return of_summary(self)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        yield from {"name": self.name, "seeds": self.seeds}.items()
 
     def _repr_html_(self) -> str | None:
         return framed(self, "render_summary")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,15 +15,11 @@ from torch import Tensor
 
 from snncompress.arguments import path_of
 from snncompress.errors import ModelError
+from snncompress.network.state_dicts import state_dict_in
 from snncompress.network.ties import under_every_name
+from snncompress.plugins import guarded
 
-_JUNK = (
-    pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError,
-    ImportError, ArithmeticError, MemoryError, OSError, struct.error,
-)  # fmt: skip
-"""What torch's reader raises for files of other kinds: it unpickles what it finds, and stumbles anywhere."""
-
-_NESTED = ("state_dict", "model_state_dict", "model", "net", "network")
+_HOW = "torch.save(module.state_dict(), ...)"
 
 
 def read_checkpoint(
@@ -38,9 +32,11 @@ def read_checkpoint(
     file = path_of(file, "checkpoint")
     if not file.is_file():
         raise ModelError(f"checkpoint {str(file)!r} {'is a folder, not a file' if file.is_dir() else 'does not exist'}")
-    found = _read_tensors(file)
-    stripped = {name.removeprefix("module."): value for name, value in found.items()}
-    stripped = under_every_name(stripped, ties)
+    read = _read(file)
+    found = state_dict_in(read, wanted)
+    if found is None:
+        raise ModelError(f"checkpoint {str(file)!r} holds no state dict but {_described(read)}; save one: {_HOW}")
+    stripped = under_every_name(found, ties)
     missing, unknown = sorted(set(wanted) - set(stripped)), sorted(set(stripped) - set(wanted))
     if missing or unknown:
         parts = [f"lacks {missing[0]!r} and {len(missing) - 1} more"] if missing else []
@@ -60,45 +56,46 @@ def read_checkpoint(
     return stripped
 
 
-def _read_tensors(file: Path) -> dict[str, Tensor]:
-    """Read a file by what it holds; its name says nothing."""
+def _read(file: Path) -> Any:
+    """Return what a file holds, looking at the file itself and not at its name."""
     what = f"checkpoint {str(file)!r}"
-    if _is_safetensors(file):
+    if _begin(file)[8:9] == b"{":  # the length of the header, then the header, which is JSON
         try:
             return load_file(file)
         except (SafetensorError, ValueError, OSError) as error:
             raise ModelError(f"{what} is a damaged safetensors file: {error}") from error
     try:
-        with warnings.catch_warnings(), file.open("rb") as opened:  # by its path torch would go by the name
-            warnings.simplefilter("ignore")  # torch warns of what it then refuses
-            read: Any = torch.load(opened, map_location="cpu", weights_only=True)
-    except _JUNK as error:
+        return guarded(lambda: _loaded(file), "reading it", ModelError)
+    except ModelError as error:
         raise ModelError(
-            f"{what} cannot be read as plain tensors{_content(file)}; save the state dict: "
-            "torch.save(module.state_dict(), ...), or a safetensors file"
+            f"{what} cannot be read as plain tensors ({_what_is_wrong(file, error.__cause__)}); save the state dict: {_HOW}"
         ) from error
-    for key in _NESTED:
-        if isinstance(read, dict) and isinstance(read.get(key), dict):
-            read = read[key]
-    if not isinstance(read, dict) or not read or not all(isinstance(value, Tensor) for value in read.values()):
+
+
+def _loaded(file: Path) -> Any:
+    with warnings.catch_warnings(), file.open("rb") as opened:  # by its path torch would go by the name
+        warnings.simplefilter("ignore")  # torch warns of what it then refuses
+        return torch.load(opened, map_location="cpu", weights_only=True)
+
+
+def _begin(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(9)
+    except OSError as error:
         raise ModelError(
-            f"{what} holds no state dict but {_described(read)}; save torch.save(module.state_dict(), ...)"
-        )
-    return read
+            f"checkpoint {str(file)!r} cannot be read: {(error.strerror or str(error)).lower()}"
+        ) from error
 
 
-def _is_safetensors(file: Path) -> bool:
-    with file.open("rb") as opened:
-        return opened.read(9)[8:] == b"{"  # the length of the header, eight bytes, stands before its JSON
-
-
-def _content(file: Path) -> str:
-    with file.open("rb") as opened:
-        begin = opened.read(8)
-    if not begin:
-        return ": it is empty"
+def _what_is_wrong(file: Path, error: BaseException | None) -> str:
+    if "Unsupported global: GLOBAL " in str(error):
+        return f"it holds Python objects, such as a whole module: {str(error).partition('GLOBAL ')[2].split(' ')[0]}"
+    if not (begin := _begin(file)):
+        return "it is empty"
     known = {b"\x89PNG": "an image", b"\xff\xd8\xff": "an image", b"\x89HDF": "an HDF5 file", b"\x93NUMPY": "an array"}
-    return next((f": it is {name}" for start, name in known.items() if begin.startswith(start)), "")
+    kind = next((name for start, name in known.items() if begin.startswith(start)), None)
+    return f"it is {kind}" if kind else "it is no file that torch.save has written, or is damaged"
 
 
 def _described(read: Any) -> str:

@@ -24,6 +24,7 @@ from snncompress.network.cutting import cutting
 from snncompress.network.edits import Edit, Replace, Slice, survivors
 from snncompress.network.inventory import inventory_of
 from snncompress.network.leaving import evaluating, leaving_generators, unseeded_generators
+from snncompress.network.lines import lines_of
 from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners, find_owners
 from snncompress.network.proof import DOES_NOT_RUN, Proof, prove
@@ -36,7 +37,7 @@ from snncompress.plugins import Host
 from snncompress.selectors import Inventory
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network:
     """A torch module and what is known about it; strategies never change it, they return a new one.
 
@@ -63,6 +64,13 @@ class Network:
     probe: Tensor | None = None
     proofs: tuple[Proof, ...] = ()
     fast: Callable[[Tensor], Any] | None = None
+
+    def __str__(self) -> str:
+        """Return a few lines: what it is, how it runs in time, its neurons, and what was done to it."""
+        return "\n".join(lines_of(self))
+
+    def __repr__(self) -> str:
+        return f"Network({type(self.module).__name__}, {self.inventory.num_parameters()} parameters, T={self.time.T})"
 
     # ---- looking
 

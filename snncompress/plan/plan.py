@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from snncompress.compilers import compiler
 from snncompress.components import Architecture, Inputs, Metric, is_costly
-from snncompress.errors import DataError, EditError, InputError, ModelError, PipelineError, PluginError, StateError
+from snncompress.errors import DataError, EditError, InputError, ModelError, PipelineError, StateError
 from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
 from snncompress.plan.blank import blank_batch, recognised
+from snncompress.plan.checks import problems_of_metric, problems_of_step
 from snncompress.plan.computing import computing_path
-from snncompress.plan.keys import canonical, key_of, metric_key, root_parts, step_parts
+from snncompress.plan.keys import canonical, content_parts, key_of, metric_key, root_parts, step_parts
 from snncompress.plan.losses import loss_fault
 from snncompress.plugins import Host, guarded, returned
 from snncompress.store import Store
@@ -61,7 +62,7 @@ class PlannedStep:
         return f"{'reused' if self.reused else 'to do'} ({self.why}), {self.path}, key {self.key[:12]}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Everything that a run needs to know; ``pipeline.model`` has every size filled in.
 
@@ -77,6 +78,14 @@ class Plan:
     host: Host
     place: str
     warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return a line for each step: whether it is done or reused, and why."""
+        steps = [f"  {step.index + 1}. {step.strategy.use}: {step.summary}" for step in self.steps]
+        return "\n".join([f"{self.pipeline.name}, seed {self.pipeline.seed}", *steps])
+
+    def __repr__(self) -> str:
+        return f"Plan(name={self.pipeline.name!r}, seed={self.pipeline.seed}, steps={len(self.steps)})"
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -121,13 +130,8 @@ class Plan:
     @property
     def content(self) -> dict[str, str]:
         """Hashes of what the pipeline reads besides its own settings: weights and other files, the user's code, samples."""
-        steps = [step.parts for step in self.steps]
-        read = {
-            "weights": [self.root_parts["model content"], *(parts["files"] for parts in steps)],
-            "code": [self.root_parts["code"], *(parts["code"] for parts in steps)],
-            "samples": [self.root_parts["data"].removeprefix(canonical(_canonical(self.pipeline.data)))],
-        }
-        return {name: key_of({name: canonical(found)}) for name, found in read.items()}
+        samples = self.root_parts["data"].removeprefix(canonical(_canonical(self.pipeline.data)))
+        return content_parts(self.root_parts, [step.parts for step in self.steps], samples)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON data."""
@@ -335,7 +339,7 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     for step in plan.steps:
         earlier, later = strategies[: step.index], strategies[step.index + 1 :]
         try:
-            found = _checked(step, known(frozenset(state), earlier, later=later), plan.host)
+            found = problems_of_step(step.strategy, known(frozenset(state), earlier, later=later), plan.host)
         except (ModelError, StateError) as error:  # it looked at the blocks, for which the network runs
             raise PipelineError(lines([(("model",), str(error), "")])) from error
         problems += [(("steps", step.index, *problem.where), problem) for problem in found]
@@ -347,27 +351,12 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     return lines([(where, problem.what, problem.hint) for where, problem in warnings]) if warnings else []
 
 
-def _checked(step: PlannedStep, facts: Facts, host: Host) -> tuple[Problem, ...]:
-    what = f"check of {host.named('strategies', step.strategy.use)}"
-    return guarded(
-        lambda: tuple(returned(one, Problem, what, PluginError) for one in step.strategy.check(facts)),
-        what,
-        PluginError,
-    )
-
-
 def _check_metrics(plan: Plan, facts: Facts) -> list[tuple[Where, Problem]]:
     return [
         (("measure", index, *problem.where), problem)
         for index, metric in enumerate(plan.pipeline.measure)
-        for problem in guarded(
-            partial(_problems_of, metric, facts), f"check of {plan.host.named('metrics', metric.use)}", PluginError
-        )
+        for problem in problems_of_metric(metric, facts, plan.host)
     ]
-
-
-def _problems_of(metric: Metric, facts: Facts) -> tuple[Problem, ...]:
-    return tuple(metric.check(facts)) if hasattr(metric, "check") else ()
 
 
 def _check_encoding(plan: Plan, network: Network) -> Sequence[Problem]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from snncompress.frame import frame, write_csv
+from snncompress.lines import of_comparison
 from snncompress.notebook import framed
 from snncompress.record import Spread, SummaryValue
 from snncompress.report.rows import columns_of, rows_of
@@ -133,6 +135,14 @@ class Comparison(_Part):
     def entry(self, name: str) -> Entry:
         """Return the entry of a name."""
         return next(entry for entry in self.entries if entry.name == name)
+
+    def __str__(self) -> str:
+        """Return a few lines: each run, accuracy and cost, and what is said of it."""
+        return of_comparison(self)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        names = tuple(entry.name for entry in self.entries)
+        yield from {"entries": names, "baseline": self.baseline, "quality": self.quality, "cost": self.cost}.items()
 
     def _repr_html_(self) -> str | None:
         return framed(self, "render_comparison")

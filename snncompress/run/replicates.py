@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Replicates:
     """What the runs of one pipeline with several seeds left behind: their summary, its folder, and each result."""
 
@@ -40,6 +40,13 @@ class Replicates:
     def to_frame(self) -> DataFrame:
         """Return the summary as a pandas table; raise InputError if pandas is not installed."""
         return self.summary.to_frame()
+
+    def __str__(self) -> str:
+        """Return a few lines: the values with their spread, and the folder."""
+        return f"{self.summary}\nin {self.folder}"
+
+    def __repr__(self) -> str:
+        return f"Replicates(name={self.summary.name!r}, seeds={self.summary.seeds}, folder={str(self.folder)!r})"
 
     def _repr_html_(self) -> str | None:
         return framed(self.summary, "render_summary")

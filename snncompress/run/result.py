@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RUNS, STORE = Path("runs"), Path("runs/.store")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a run left behind: its record, its folder, and the network."""
 
@@ -38,6 +38,13 @@ class Result:
             self.plan.pipeline.model, self.plan.host, timesteps=self.plan.pipeline.timesteps
         ).source
         return restore(self.folder / "final", source, self.plan.host)
+
+    def __str__(self) -> str:
+        """Return a few lines: the steps, the values, and the folder."""
+        return f"{self.record}\nin {self.folder}"
+
+    def __repr__(self) -> str:
+        return f"Result(name={self.record.name!r}, folder={str(self.folder)!r})"
 
     def _repr_html_(self) -> str | None:
         return framed(self.record, "render")

@@ -34,7 +34,7 @@ Over = Mapping[str, Sequence[Any]] | Sequence[str]
 _Some = TypeVar("_Some")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Swept:
     """What a sweep left behind: which combinations there are, their comparison, and the results of those that ended."""
 
@@ -51,6 +51,15 @@ class Swept:
     def to_frame(self) -> DataFrame:
         """Return the comparison as a pandas table; raise InputError if pandas is not installed."""
         return self.comparison.to_frame()
+
+    def __str__(self) -> str:
+        """Return a few lines: the combinations, and the folder."""
+        return f"{self.sweep.name}: {self.comparison}\nin {self.folder}"
+
+    def __repr__(self) -> str:
+        return (
+            f"Swept(name={self.sweep.name!r}, combinations={len(self.sweep.combinations)}, folder={str(self.folder)!r})"
+        )
 
     def _repr_html_(self) -> str | None:
         return framed(self.comparison, "render_comparison")
