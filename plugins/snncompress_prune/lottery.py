@@ -11,7 +11,14 @@ from pydantic import Field, field_serializer, model_validator
 
 from snncompress import Count, Facts, Names, Number, Problem, Run, StepError, Strategy, Training
 from snncompress_prune.amounts import Removed, num_left, num_removed, num_rounds, removed_at_most, removed_evenly
-from snncompress_prune.selection import alive_and_total, density, last_training, next_masks, training_of
+from snncompress_prune.selection import (
+    alive_and_total,
+    check_retraining,
+    density,
+    last_training,
+    next_masks,
+    training_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,8 +127,7 @@ class Lottery(Strategy):
             yield Problem(
                 ("epochs",), "there is no earlier training to take the number of epochs from", "give `epochs`"
             )
-        if self.retrain is not None:
-            yield from facts.check_training(self.retrain, where=("retrain",))
+        yield from check_retraining(facts, self.retrain, self.epochs, start_epoch=self._start_epoch)
 
     def apply(self, network: Network, run: Run) -> Network:
         """Run the rounds; each is kept, so an interrupted lottery goes on behind its last one."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from snncompress.measure.accuracy import Predictions, predict
 from snncompress.measure.api import METRICS, measure, measured
-from snncompress.measure.bench import DataBench, encode, loader_of, needs_of, num_measured
+from snncompress.measure.bench import DataBench, batch_size_of, encode, loader_of, needs_of, num_measured
 from snncompress.measure.observe import Observation
 from snncompress.record import Measurement
 
@@ -20,6 +20,7 @@ __all__ = [
     "DataBench",
     "Observation",
     "Predictions",
+    "batch_size_of",
     "encode",
     "loader_of",
     "measure",

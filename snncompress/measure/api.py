@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from snncompress.components import Data, Encoder, Inputs, Metric
 from snncompress.errors import DataError, InputError
-from snncompress.measure.bench import DataBench, needs_of
+from snncompress.measure.bench import DataBench, batch_size_of, needs_of
 from snncompress.network import Network
 from snncompress.pipeline import parts_from
 from snncompress.plugins import Host
@@ -17,6 +17,8 @@ from snncompress.record import Measurement
 
 METRICS = ("accuracy", "parameters", "sparsity", "size", "spikes", "synops", "energy")
 """What is measured where nothing else is asked for."""
+
+_BATCH_SIZE = 250
 
 
 def measure(
@@ -27,7 +29,7 @@ def measure(
     encode: Any = "direct",
     kind: str = "static",
     seed: int = 0,
-    batch_size: int = 250,
+    batch_size: int | None = None,
     baseline: Network | None = None,
 ) -> dict[str, Measurement]:
     """Measure a network without a pipeline, in one pass over the samples.
@@ -40,7 +42,7 @@ def measure(
         encode: how a still image becomes time steps.
         kind: ``static`` for x_B..., ``frames`` for event frames x_BT...; a data set of a pipeline knows its own.
         seed: seed of everything random.
-        batch_size: samples of a batch, unless a loader decides.
+        batch_size: samples of a batch, 250 by default; a loader decides itself.
         baseline: the uncompressed network, which ``latency`` is compared with.
 
     Returns:
@@ -53,7 +55,11 @@ def measure(
     host = network.host
     asked = parts_from({"encode": encode, "measure": list(metrics)}, host)
     samples = _samples_of(data, kind, host, seed)
-    return measured(network, samples, asked.encode, asked.measure, seed=seed, batch_size=batch_size, baseline=baseline)
+    decided = batch_size_of(samples.test)
+    if batch_size is not None and decided not in (None, batch_size):
+        raise InputError(f"batch_size is {batch_size}, but the loader decides, and its batches have {decided} samples")
+    size = batch_size or _BATCH_SIZE
+    return measured(network, samples, asked.encode, asked.measure, seed=seed, batch_size=size, baseline=baseline)
 
 
 def measured(
@@ -63,7 +69,7 @@ def measured(
     metrics: Sequence[Metric],
     *,
     seed: int,
-    batch_size: int = 250,
+    batch_size: int = _BATCH_SIZE,
     baseline: Network | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> dict[str, Measurement]:

@@ -40,15 +40,27 @@ def open_reference(
 
     for folder in (Path(reference), Path(reference) / "final"):
         if (folder / "network.json").is_file():
-            return load_network(folder, host, allow_code=allow_code, values=values)
+            network = load_network(folder, host, allow_code=allow_code, values=values)
+            _require_as_stored(network, reference, overrides, timesteps)
+            return network
     if reference.endswith((".yaml", ".yml")) or reference.startswith("recipe:"):
         pipeline = load_pipeline(reference, host, overrides=overrides).pipeline
+        if timesteps not in (None, pipeline.timesteps):
+            raise InputError(f"{reference!r} sets its time steps itself; leave timesteps out, or set the file's own")
         model, inputs, timesteps = pipeline.model, pipeline.data.inputs(), pipeline.timesteps
     else:
         model = read_model(reference, host, overrides=overrides)
     if model.needs_code and not allow_code:
         raise ModelError(f"{model.use!r} runs your own code; allow it with --allow-code")
     return open_architecture(model.resolved(inputs, timesteps), host, timesteps=timesteps, values=values)
+
+
+def _require_as_stored(network: Network, reference: str, overrides: Sequence[str], timesteps: int | None) -> None:
+    """Raise InputError where an artifact is asked for with other settings than it has."""
+    if overrides:
+        raise InputError(f"{reference!r} is an artifact, which has no settings to replace ({overrides[0]!r})")
+    if timesteps not in (None, network.time.T):
+        raise InputError(f"{reference!r} is an artifact that runs {network.time.T} time step(s); leave timesteps out")
 
 
 def inputs_of(shape: str, num_classes: int) -> Inputs:

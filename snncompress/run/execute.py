@@ -14,6 +14,7 @@ from snncompress.errors import StepError
 from snncompress.plan import Plan, PlannedStep, canonical, key_of
 from snncompress.plugins import guarded
 from snncompress.record import BudgetRecord, Measurement, Record, StepRecord
+from snncompress.run.batch_size import require_batch_size, with_batch_sizes
 from snncompress.run.environment import environment
 from snncompress.run.watch import Watch
 from snncompress.store import Store, replace_json, write_aside
@@ -48,7 +49,7 @@ class Execution:
         final = self._measured(len(self.plan.steps))
         record = Record(
             name=self.plan.pipeline.name,
-            pipeline=described(self.plan.pipeline),
+            pipeline=with_batch_sizes(described(self.plan.pipeline), steps),
             environment=environment(self.device, self.plan.host),
             steps=steps,
             baseline=baseline,
@@ -160,8 +161,10 @@ class Execution:
         from snncompress.measure import DataBench
 
         pipeline = self.plan.pipeline
+        data = pipeline.data.load(pipeline.seed)
+        require_batch_size(pipeline.steps, data)
         return DataBench(
-            pipeline.data.load(pipeline.seed),
+            data,
             pipeline.encode,
             pipeline.seed,
             device=self.device,

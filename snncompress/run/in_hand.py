@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from snncompress.components import Data, Inputs
 from snncompress.errors import DataError, ModelError
-from snncompress.measure import loader_of
+from snncompress.measure import batch_size_of, loader_of
 from snncompress.network import InHand, Network, Time, evaluating, leaving_generators
 from snncompress.plugins import Host, guarded
 from snncompress.run.generators import seed_everything
@@ -90,7 +90,8 @@ class LoadersInHand:
         train, validation, test = splits
         x_B = _first_batch(train)
         num_classes = _num_classes(network, x_B, kind)
-        inputs = Inputs(tuple(x_B.shape[1:]), num_classes, cast("Any", kind), len(_samples(train)))
+        decided = batch_size_of(train)
+        inputs = Inputs(tuple(x_B.shape[1:]), num_classes, cast("Any", kind), len(_samples(train)), decided)
         return cls(Data(train, validation, test, inputs))
 
     def canonical(self) -> dict[str, Any]:
