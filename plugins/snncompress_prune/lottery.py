@@ -162,8 +162,10 @@ class Lottery(Strategy):
         return self._following_rounds(min((1 - self.sparsity) * total / max(1, alive) for alive, total in counts))
 
     def _check_sparsity(self, network: Network) -> Iterable[Problem]:
+        if self.sparsity is None:
+            return
         counts = alive_and_total(network, self.select, self.scope)
-        if self.sparsity is None or any(alive > num_left(self.sparsity, total) for alive, total in counts):
+        if any(alive > num_left(self.sparsity, total) for alive, total in counts):
             return
         there = 1 - sum(alive for alive, _ in counts) / sum(total for _, total in counts)
         what = f"masks have removed {there:.6g} of the selected weights already, and {self.sparsity:g} is asked for"
