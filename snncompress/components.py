@@ -35,12 +35,14 @@ class Inputs:
         num_classes: number of classes.
         kind: ``static`` images (presented at each step or spike-coded) or event ``frames`` (which bring their time).
         num_train: number of training samples, where it is known before any is read; whether compiling pays depends on it.
+        batch_size: samples of a training batch, where a loader decides and not the settings of a training.
     """
 
     shape: tuple[int, ...]
     num_classes: int
     kind: Literal["static", "frames"] = "static"
     num_train: int | None = None
+    batch_size: int | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -12,7 +12,7 @@ from snncompress.code import import_object
 from snncompress.errors import ModelError
 from snncompress.selectors import Inventory
 from snncompress.settings import Settings
-from snncompress.training import Training, optimizer_fault
+from snncompress.training import Training, optimizer_fault, smoothing_fault
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,27 +86,40 @@ class Facts:
             for bad in self.inventory.unmatched(terms)
         ]
 
-    def check_training(self, training: Training, *, where: tuple[str, ...] = ()) -> list[Problem]:
-        """Return a problem for an optimiser or a loss that does not exist, or that this network cannot serve."""
-        problems: list[Problem] = []
-        if fault := optimizer_fault(training):
-            setting, what, hint = fault
-            problems.append(Problem((*where, setting), what, hint))
+    def check_training(self, training: Training, *, where: tuple[str, ...] = (), start_epoch: int = 0) -> list[Problem]:
+        """Return a problem for each setting that does not exist, that this network cannot serve, or that nothing obeys.
+
+        ``start_epoch`` is the number of epochs that count as done.
+        """
+        faults = [optimizer_fault(training), smoothing_fault(training), *self._faults_of(training)]
+        return [
+            *(Problem((*where, fault[0]), *fault[1:]) for fault in faults if fault is not None),
+            *_schedule_warnings(training, where, start_epoch + training.epochs),
+        ]
+
+    def _faults_of(self, training: Training) -> Iterator[tuple[str, str, str]]:
+        """Yield each setting that this network or its data cannot serve: its name, what is wrong, and a hint."""
+        decided = self.inputs.batch_size
+        if decided is not None and "batch_size" in training.model_fields_set and training.batch_size != decided:
+            what = f"the loader of the training data decides, and its batches have {decided} samples"
+            yield "batch_size", what, "leave it out, or give a data set in the place of the loader"
         if training.loss == "membrane_cross_entropy" and "membranes" not in self.time.records:
             hint = "choose another loss, or declare the network's `records`"
-            problems.append(Problem((*where, "loss"), "this network records no membranes", hint))
+            yield "loss", "this network records no membranes", hint
+        if training.loss == "tet" and self.time.output == "averaged" and self.time.T > 1:
+            yield "loss", "this network returns the mean over time, and no output for each step", "use cross_entropy"
         if ":" in training.loss:
-            problems += self._check_own_loss(training.loss, (*where, "loss"))
-        return problems
+            yield from self._own_loss_faults(training.loss)
 
-    def _check_own_loss(self, place: str, where: tuple[str, ...]) -> list[Problem]:
+    def _own_loss_faults(self, place: str) -> Iterator[tuple[str, str, str]]:
         try:
             loss = import_object(place)
         except ModelError as error:
-            return [Problem(where, str(error))]
-        fault = self.loss_fault(loss) if self.loss_fault else ""
-        hint = "write a function that gives your loss output.mean() or output.per_step(), and name that"
-        return [Problem(where, f"{place!r} {fault}", hint)] if fault else []
+            yield "loss", str(error), ""
+            return
+        if fault := self.loss_fault(loss) if self.loss_fault else "":
+            hint = "write a function that gives your loss output.mean() or output.per_step(), and name that"
+            yield "loss", f"{place!r} {fault}", hint
 
     def check_state(self, *needed: str, where: str, hint: str) -> list[Problem]:
         """Return a problem for each thing in ``needed`` that no earlier step provides."""
@@ -120,6 +133,16 @@ class Facts:
         """Return a problem if no earlier step, and no checkpoint, provides trained weights."""
         hint = "put a train step before it, or give the model a checkpoint"
         return self.check_state("weights", where="use", hint=hint)
+
+
+def _schedule_warnings(training: Training, where: tuple[str, ...], num_epochs: int) -> Iterator[Problem]:
+    """Yield what is given of a schedule of ``num_epochs`` and has no effect."""
+    if "decay_epochs" in training.model_fields_set and training.schedule != "step":
+        what = f"schedule {training.schedule!r} has no decays, so this does nothing"
+        yield Problem((*where, "decay_epochs"), what, "leave it out, or set `schedule: step`", warns=True)
+    if training.warmup_epochs is not None and training.warmup_epochs >= num_epochs:
+        what = f"the training is all warm-up: its schedule has {num_epochs} epoch(s), so lr is never reached"
+        yield Problem((*where, "warmup_epochs"), what, "warm up for less", warns=True)
 
 
 def _spoken(need: str) -> str:

@@ -23,6 +23,10 @@ Loss = Annotated[
 ]
 
 
+SMOOTHED = ("cross_entropy", "membrane_cross_entropy", "tet")
+"""Losses that label smoothing applies to."""
+
+
 class Training(Settings):
     """Say how weights are trained: epochs, optimiser, schedule, loss.
 
@@ -69,6 +73,14 @@ class Training(Settings):
     def _warmup_in_json(self, value: float | None) -> float | None:
         """Write the one epoch that is the default of every training this long; keys of earlier versions stay valid."""
         return 1.0 if value is None and self.epochs >= _LONG else value
+
+
+def smoothing_fault(training: Training) -> tuple[str, str, str] | None:
+    """Return the setting, what is wrong with it and a hint, if labels are to be smoothed for a loss that does not do so."""
+    if not training.label_smoothing or training.loss in SMOOTHED:
+        return None
+    what = f"loss {training.loss!r} has no label smoothing"
+    return "label_smoothing", what, f"leave it out, or choose from {', '.join(SMOOTHED)}"
 
 
 def optimizer_fault(training: Training) -> tuple[str, str, str] | None:

@@ -11,7 +11,14 @@ from pydantic import Field, field_serializer, model_validator
 
 from snncompress import Count, Facts, Names, Number, Problem, Run, StepError, Strategy, Training
 from snncompress_prune.amounts import Removed, num_left, num_removed, num_rounds, removed_at_most, removed_evenly
-from snncompress_prune.selection import alive_and_total, density, last_training, next_masks, training_of
+from snncompress_prune.selection import (
+    alive_and_total,
+    check_retraining,
+    density,
+    last_training,
+    next_masks,
+    training_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,8 +127,7 @@ class Lottery(Strategy):
             yield Problem(
                 ("epochs",), "there is no earlier training to take the number of epochs from", "give `epochs`"
             )
-        if self.retrain is not None:
-            yield from facts.check_training(self.retrain, where=("retrain",))
+        yield from check_retraining(facts, self.retrain, self.epochs, start_epoch=self._start_epoch)
 
     def apply(self, network: Network, run: Run) -> Network:
         """Run the rounds; each is kept, so an interrupted lottery goes on behind its last one."""
@@ -156,8 +162,10 @@ class Lottery(Strategy):
         return self._following_rounds(min((1 - self.sparsity) * total / max(1, alive) for alive, total in counts))
 
     def _check_sparsity(self, network: Network) -> Iterable[Problem]:
+        if self.sparsity is None:
+            return
         counts = alive_and_total(network, self.select, self.scope)
-        if self.sparsity is None or any(alive > num_left(self.sparsity, total) for alive, total in counts):
+        if any(alive > num_left(self.sparsity, total) for alive, total in counts):
             return
         there = 1 - sum(alive for alive, _ in counts) / sum(total for _, total in counts)
         what = f"masks have removed {there:.6g} of the selected weights already, and {self.sparsity:g} is asked for"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from snncompress import Count, Facts, Problem, Run, Strategy, Training
-from snncompress_prune.selection import last_training, training_of
+from snncompress_prune.selection import check_retraining, last_training, training_of
 
 if TYPE_CHECKING:
     from snncompress import Network
@@ -51,8 +51,7 @@ class Reinitialize(Strategy):
             yield Problem(
                 ("epochs",), "there is no earlier training to take the number of epochs from", "give `epochs`"
             )
-        if self.retrain is not None:
-            yield from facts.check_training(self.retrain, where=("retrain",))
+        yield from check_retraining(facts, self.retrain, self.epochs)
 
     def apply(self, network: Network, run: Run) -> Network:
         """Draw fresh weights under the masks and train them."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from snncompress import StepError, Strategy, Training
+from snncompress import Facts, Problem, StepError, Strategy, Training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,3 +77,15 @@ def training_of(own: Training | None, epochs: int | None, earlier: Sequence[Stra
     """Return a strategy's own training settings, or those of the last step that trained, with ``epochs`` if given."""
     chosen = own or last_training(earlier) or Training(epochs=epochs or 1)
     return chosen if epochs is None else chosen.model_copy(update={"epochs": epochs})
+
+
+def check_retraining(
+    facts: Facts, own: Training | None, epochs: int | None, *, start_epoch: int = 0
+) -> Iterable[Problem]:
+    """Find what cannot be in a strategy's own training settings, and two numbers of epochs."""
+    if own is None:
+        return
+    if epochs is not None and epochs != own.epochs:
+        what = f"{epochs} epochs are asked for, and `retrain` says {own.epochs}"
+        yield Problem(("epochs",), what, "give the number in one place")
+    yield from facts.check_training(own, where=("retrain",), start_epoch=start_epoch)

@@ -62,6 +62,9 @@ class ChannelPruning(Strategy):
         yield from facts.check_trained()
         if self.finetune is not None:
             yield from facts.check_training(self.finetune, where=("finetune",))
+        if "samples" in self.model_fields_set and self.importance != "firing":
+            what = f"importance {self.importance!r} looks at no samples, so this does nothing"
+            yield Problem(("samples",), what, "leave it out, or set `importance: firing`", warns=True)
         if facts.network is not None and not unmatched and not any(map(_may_reshape, facts.earlier)):
             yield from self._check_structure(facts.network())
 

@@ -28,7 +28,8 @@ class Train(Strategy, Training):
 
     def training(self) -> Training:
         """Return the settings of the training loop alone."""
-        return Training(**{name: getattr(self, name) for name in Training.model_fields})
+        given = self.model_fields_set & Training.model_fields.keys()  # what was not given stays known as such
+        return Training(**{name: getattr(self, name) for name in given})
 
     def provides(self) -> frozenset[str]:
         """Provide trained weights and the snapshots."""

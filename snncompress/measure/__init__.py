@@ -11,7 +11,15 @@ from typing import Any
 
 from snncompress.measure.accuracy import Predictions, predict
 from snncompress.measure.api import METRICS, measure, measured
-from snncompress.measure.bench import DataBench, encode, frames_first, loader_of, needs_of, num_measured
+from snncompress.measure.bench import (
+    DataBench,
+    batch_size_of,
+    encode,
+    frames_first,
+    loader_of,
+    needs_of,
+    num_measured,
+)
 from snncompress.measure.gate import Batches, as_taken, first_of, generators_of
 from snncompress.measure.observe import Observation
 from snncompress.record import Measurement
@@ -23,6 +31,7 @@ __all__ = [
     "Observation",
     "Predictions",
     "as_taken",
+    "batch_size_of",
     "encode",
     "first_of",
     "frames_first",

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from snncompress.arguments import whole_number
 from snncompress.components import Data, Encoder, Inputs, Metric
 from snncompress.errors import DataError, InputError
-from snncompress.measure.bench import DataBench, loader_of, needs_of
+from snncompress.measure.bench import DataBench, batch_size_of, loader_of, needs_of
 from snncompress.measure.gate import Batches, first_of, require_no_arrays
 from snncompress.measure.values import samples_of, values_of
 from snncompress.network import Network, leaving_generators, require_declared
@@ -24,6 +24,8 @@ from snncompress.record import Measurement
 METRICS = ("accuracy", "parameters", "sparsity", "size", "spikes", "synops", "energy")
 """What is measured where nothing else is asked for."""
 
+_BATCH_SIZE = 250
+
 
 def measure(
     network: Network,
@@ -33,7 +35,7 @@ def measure(
     encode: Any = "direct",
     kind: str = "static",
     seed: int = 0,
-    batch_size: int = 250,
+    batch_size: int | None = None,
     baseline: Network | None = None,
 ) -> dict[str, Measurement]:
     """Measure a network without a pipeline, in one pass over the samples.
@@ -46,7 +48,7 @@ def measure(
         encode: how a still image becomes time steps.
         kind: ``static`` for x_B..., ``frames`` for event frames x_BT...; a data set of a pipeline knows its own.
         seed: seed of everything random.
-        batch_size: samples of a batch, unless a loader decides.
+        batch_size: samples of a batch, 250 by default; a loader decides itself.
         baseline: the uncompressed network, which ``latency`` is compared with.
 
     Returns:
@@ -60,11 +62,16 @@ def measure(
     if baseline is not None:
         require_declared(baseline, "measure(baseline=)")
     whole_number(seed, "seed", 0)
-    whole_number(batch_size, "batch_size", 1)
+    if batch_size is not None:
+        whole_number(batch_size, "batch_size", 1)
     host = network.host
     asked = parts_from({"encode": encode, "measure": entries_of(metrics)}, host)
     samples = _samples_of(data, kind, host, seed)
-    return measured(network, samples, asked.encode, asked.measure, seed=seed, batch_size=batch_size, baseline=baseline)
+    decided = batch_size_of(samples.test)
+    if batch_size is not None and decided not in (None, batch_size):
+        raise InputError(f"batch_size is {batch_size}, but the loader decides, and its batches have {decided} samples")
+    size = batch_size or _BATCH_SIZE
+    return measured(network, samples, asked.encode, asked.measure, seed=seed, batch_size=size, baseline=baseline)
 
 
 def measured(
@@ -74,7 +81,7 @@ def measured(
     metrics: Sequence[Metric],
     *,
     seed: int,
-    batch_size: int = 250,
+    batch_size: int = _BATCH_SIZE,
     baseline: Network | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> dict[str, Measurement]:

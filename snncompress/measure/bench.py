@@ -126,6 +126,8 @@ def encode(encoder: Encoder, network: Network, x_B: Tensor, kind: str, generator
     Event frames [B, T, C, H, W] pass through, time first; still images go through the encoder.
     """
     if kind == "frames":
+        if encoder.use != "direct":
+            raise ModelError(f"event frames bring their time steps, so {encoder.use!r} is not applied; use direct")
         return frames_first(network, x_B)
     if network.time.input == "static":
         if encoder.use != "direct":
@@ -162,6 +164,13 @@ def loader_of(split: Any, batch_size: int, *, shuffle: bool) -> DataLoader[Any]:
         drop_last=shuffle and alone,
         collate_fn=_collate,
     )
+
+
+def batch_size_of(split: Any) -> int | None:
+    """Return the batch size of a user's own loader; None for a data set, or a loader that does not know it."""
+    if not isinstance(split, DataLoader):
+        return None
+    return split.batch_size or getattr(split.batch_sampler, "batch_size", None)
 
 
 def _collate(batch: Any) -> Any:

@@ -320,6 +320,7 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     except EditError as error:
         raise PipelineError(lines([(("timesteps",), str(error), "")])) from error
     problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
+    problems += _check_timesteps(plan, network)
     state = set(_first_state(pipeline, network))
     blocks = cache(partial(recognised, network, plan.inputs))
     blank = cache(lambda: network.with_probe(blank_batch(network, plan.inputs)))
@@ -359,6 +360,14 @@ def _check_metrics(plan: Plan, facts: Facts) -> list[tuple[Where, Problem]]:
     ]
 
 
+def _check_timesteps(plan: Plan, network: Network) -> list[tuple[Where, Problem]]:
+    wanted, known = plan.pipeline.timesteps, network.time
+    if wanted is None or wanted == known.T:
+        return []
+    what = "this model has no time steps" if known.runner == "none" else f"this model runs {known.T} time step(s)"
+    return [(("timesteps",), Problem((), f"{what}, and {wanted} are asked for", "leave it out"))]
+
+
 def _check_encoding(plan: Plan, network: Network) -> Sequence[Problem]:
     encode = plan.pipeline.encode.use
     if network.time.input == "static" and (plan.inputs.kind == "frames" or encode != "direct"):
@@ -370,6 +379,9 @@ def _check_encoding(plan: Plan, network: Network) -> Sequence[Problem]:
                 "use encode: direct and still images, or another model",
             )
         ]
+    if plan.inputs.kind == "frames" and encode != "direct":
+        what = f"event frames bring their time steps, so {encode!r} would not be applied"
+        return [Problem((), what, "leave it out")]
     if plan.inputs.kind == "frames" and plan.inputs.shape[0] != network.time.T:
         return [
             Problem(

@@ -44,9 +44,13 @@ def open_reference(
     from snncompress.network import load_network, open_architecture
 
     if is_folder(reference):
-        return load_network(artifact_folder(Path(reference)), host, allow_code=allow_code, values=values)
+        network = load_network(artifact_folder(Path(reference)), host, allow_code=allow_code, values=values)
+        _require_as_stored(network, reference, overrides, timesteps)
+        return network
     if is_pipeline(reference):
         pipeline = load_pipeline(reference, host, overrides=overrides).pipeline
+        if timesteps not in (None, pipeline.timesteps):
+            raise InputError(f"{reference!r} sets its time steps itself; leave timesteps out, or set the file's own")
         _require_permission(pipeline.data, allow_code=allow_code)
         model, inputs, timesteps = pipeline.model, pipeline.data.inputs(), pipeline.timesteps
     else:
@@ -113,6 +117,14 @@ def _noted(file: Path) -> Inputs | None:
         return Inputs(tuple(noted["shape"]), noted["num_classes"], noted["kind"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # an artifact that lies elsewhere, or was saved by hand
+
+
+def _require_as_stored(network: Network, reference: str, overrides: Sequence[str], timesteps: int | None) -> None:
+    """Raise InputError where an artifact is asked for with other settings than it has."""
+    if overrides:
+        raise InputError(f"{reference!r} is an artifact, which has no settings to replace ({overrides[0]!r})")
+    if timesteps not in (None, network.time.T):
+        raise InputError(f"{reference!r} is an artifact that runs {network.time.T} time step(s); leave timesteps out")
 
 
 def inputs_of(shape: str, num_classes: int) -> Inputs:

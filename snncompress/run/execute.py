@@ -14,6 +14,7 @@ from snncompress.errors import StepError
 from snncompress.plan import Plan, PlannedStep, canonical, key_of
 from snncompress.plugins import guarded, returned
 from snncompress.record import PIPELINE_FILE, PLAN_FILE, RECORD_FILE, BudgetRecord, Measurement, Record, StepRecord
+from snncompress.run.batch_size import require_batch_size, with_batch_sizes
 from snncompress.run.environment import environment
 from snncompress.run.watch import Watch
 from snncompress.store import Store, replace_json, write_aside
@@ -49,7 +50,7 @@ class Execution:
         final = self._measured(len(self.plan.steps))
         record = Record(
             name=self.plan.pipeline.name,
-            pipeline=described(self.plan.pipeline),
+            pipeline=with_batch_sizes(described(self.plan.pipeline), steps),
             environment=environment(self.device, self.plan.host),
             steps=steps,
             baseline=baseline,
@@ -169,8 +170,10 @@ class Execution:
         from snncompress.measure.values import samples_of
 
         pipeline = self.plan.pipeline
+        data = samples_of(pipeline.data, pipeline.seed)
+        require_batch_size(pipeline.steps, data)
         bench = DataBench(
-            samples_of(pipeline.data, pipeline.seed),
+            data,
             pipeline.encode,
             pipeline.seed,
             device=self.device,

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from snncompress.components import Data, Inputs
 from snncompress.errors import DataError
-from snncompress.measure import Batches, as_taken, first_of, frames_first, loader_of
+from snncompress.measure import Batches, as_taken, batch_size_of, first_of, frames_first, loader_of
 from snncompress.measure.gate import SplitName, require_no_arrays, say_if_grouped
 from snncompress.network import Network, Time, leaving_generators, try_out
 from snncompress.network.ties import ties_of
@@ -97,7 +97,8 @@ class LoadersInHand:
         unknown = Inputs((), 0, cast("Any", kind), len(_samples(splits[0])))
         x_B, _ = first_of(_batches(splits[0], "train", unknown))
         num_classes = _num_classes(network, x_B, kind)
-        inputs = replace(unknown, shape=tuple(x_B.shape[1:]), num_classes=num_classes)
+        decided = batch_size_of(splits[0])
+        inputs = replace(unknown, shape=tuple(x_B.shape[1:]), num_classes=num_classes, batch_size=decided)
         for name, split in zip(get_args(SplitName), splits, strict=True):
             first_of(_batches(split, name, inputs))
         seen, labels = _spread_samples(splits)

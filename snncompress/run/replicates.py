@@ -14,9 +14,8 @@ from snncompress.notebook import framed
 from snncompress.pipeline import Pipeline, Source
 from snncompress.plan import Plan, key_of, seed_folder
 from snncompress.plugins import guarded, returned
-from snncompress.record import RECORD_FILE, Summary
+from snncompress.record import RECORD_FILE, Record, Summary
 from snncompress.report import summarise
-from snncompress.run.execute import described
 from snncompress.run.result import Result, executed
 from snncompress.store import Store, replace_json
 
@@ -71,7 +70,7 @@ def replicated(
     summary = summarise(
         [result.record for result in results],
         names,
-        pipeline=_described(plans[0].pipeline, source.pipeline),
+        pipeline=_described(results[0].record, source.pipeline),
         met=partial(_met, source.pipeline),
     )
     with store.lock(key_of({"output": str(folder.resolve())})):
@@ -79,9 +78,8 @@ def replicated(
     return Replicates(summary, folder, results)
 
 
-def _described(resolved: Pipeline, whole: Pipeline) -> dict[str, object]:
-    known = described(resolved)
-    del known["seed"]
+def _described(record: Record, whole: Pipeline) -> dict[str, object]:
+    known = {name: value for name, value in record.pipeline.items() if name != "seed"}
     return {**known, "seeds": list(whole.seeds or ())}
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from snncompress.errors import StepError
-from snncompress.measure import DataBench
+from snncompress.measure import DataBench, batch_size_of
 from snncompress.network import Network, restore, save
 from snncompress.run.generators import generator_states, restore_generators
 from snncompress.run.intrinsics import moved_intrinsics
@@ -85,6 +85,8 @@ class StepRun:
             self._notes["speed"] = self._ways.found.to_json()
         known = self._notes.setdefault("training", {})
         known[label] = {"epochs": history, "seconds": round(time.monotonic() - started, 3)}
+        if decided := batch_size_of(self.bench.data.train):
+            known[label]["batch_size"] = decided
         if moved := moved_intrinsics(network, trained):
             known[label]["neurons"] = moved
         return trained

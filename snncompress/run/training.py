@@ -61,6 +61,7 @@ def train(
         progress.snapshots["epoch-0"] = _weights(session.network)
     with freed_memory_kept(), session.network.hold_masks(session.optimizer):
         while progress.epoch < training.epochs:
+            watch.begin_epoch()
             begun = partial(watch.batch, label, progress.epoch + 1, training.epochs)
             progress = session.epoch(progress, snapshots, begun)
             session.write(folder / _CHECKPOINT, progress)

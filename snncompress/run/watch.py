@@ -60,6 +60,12 @@ class Watch:
         if not self._moved(self.num_done, text):
             self.line(f"  {text}{self._left()}")
 
+    def begin_epoch(self) -> None:
+        """Take the time from here, not from what was prepared before."""
+        self._spoken = time.monotonic()
+        if not self._fresh:
+            self._started = self._spoken
+
     def batch(self, label: str, epoch: int, of: int, done: int, batches: int) -> None:
         """Show how far an epoch is: a bar at every batch, lines only where nothing was said for long."""
         self._part = done / batches

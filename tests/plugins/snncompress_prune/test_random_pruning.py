@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from snncompress import Facts, Inputs, Training
+from snncompress import Facts, Inputs, Training, load, run
 from snncompress.run.session import StepRun
 from snncompress.run.watch import Watch
 
@@ -84,3 +84,20 @@ def test_an_untrained_network_is_fine_and_a_wrong_selector_is_not(trained, make)
     assert list(make("prune.random", fraction=0.5).check(facts_of(trained))) == []
     wrong = make("prune.random", fraction=0.5, select="fc3", finetune=Training(epochs=1, loss="membrane_cross_entropy"))
     assert [problem.where for problem in wrong.check(facts_of(trained))] == [("select",), ("finetune", "loss")]
+
+
+def test_each_seed_of_a_pipeline_draws_a_mask_of_its_own(tmp_path):
+    pipeline = {
+        "version": 1,
+        "name": "drawn",
+        "model": {"use": "python", "function": "own_networks:JellyNet"},
+        "data": "digits",
+        "timesteps": 2,
+        "seeds": [0, 1],
+        "steps": [{"use": "prune.random", "fraction": 0.75}, {"use": "train", "epochs": 1}],
+        "measure": ["sparsity"],
+    }
+    found = run(pipeline, allow_code=True, silent=True, output=tmp_path / "run", store=tmp_path / "store")
+    first, second = (load(result.folder / "final", allow_code=True).masks["fc1.weight"] for result in found.results)
+    assert not torch.equal(first, second)
+    assert found.record.final["sparsity"].spread.values == (0.75, 0.75)  # 1536 of 2048 and 240 of 320

@@ -35,6 +35,15 @@ def test_an_artifact_and_a_run_measure_what_the_run_recorded(finished, place):
     assert found == recorded
 
 
+def test_what_is_measured_is_said_while_it_is_measured_and_not_on_stdout(finished):
+    arguments = ["measure", str(finished.folder), "--data", "digits", "--metric", "accuracy", "--metric", "size"]
+    done = CliRunner().invoke(main, [*arguments, "--json"])
+    assert done.stderr == "  measuring accuracy, size on 500 test samples\n"
+    assert sorted(json.loads(done.stdout)) == ["accuracy", "bytes"]
+    done = CliRunner().invoke(main, ["measure", str(finished.folder), "--data", "digits", "--metric", "size"])
+    assert done.stderr == "  measuring size\n"
+
+
 def test_most_metrics_are_measured_where_none_is_named(finished):
     found = measured(finished.folder, "--data", "digits")
     assert {"accuracy", "parameters", "sparsity", "bytes", "firing_rate", "synops", "energy"} <= set(found)

@@ -100,7 +100,7 @@ def test_no_setting_of_a_training_is_forgotten_below(host):
 
 @pytest.mark.parametrize("name", OTHER_SETTINGS)
 def test_every_setting_of_a_step_changes_its_key_and_those_behind_it(keys_of, tiny, name):
-    base = {"steps.0.optimizer": "sgd"} if name == "momentum" else {}
+    base = {"momentum": {"steps.0.optimizer": "sgd"}, "decay_epochs": {"steps.0.schedule": "step"}}.get(name, {})
     before, after = keys_of(tiny(base)), keys_of(tiny({**base, f"steps.0.{name}": OTHER_SETTINGS[name]}))
     assert before[0] == after[0]
     assert before[1] != after[1]

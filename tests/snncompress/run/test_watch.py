@@ -86,6 +86,8 @@ def test_a_long_epoch_says_how_far_it_is_where_nothing_was_said_for_long(clock):
     watch = Watch(stream := io.StringIO())
     watch.step(0, 1, "train", "not done yet")
     watch.expect(2)
+    clock.now += 500  # data are read and kernels compiled
+    watch.begin_epoch()
     for number in range(1, 11):
         clock.now += 20
         watch.batch("train", 1, 2, number, 10)
