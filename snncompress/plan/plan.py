@@ -13,13 +13,18 @@ from snncompress.errors import DataError, EditError, InputError, ModelError, Pip
 from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
 from snncompress.plan.blank import blank_batch, recognised
-from snncompress.plan.checks import problems_of_metric, problems_of_step
+from snncompress.plan.checks import (
+    problems_of_encoding,
+    problems_of_metrics,
+    problems_of_step,
+    problems_of_timesteps,
+)
 from snncompress.plan.computing import computing_path
 from snncompress.plan.keys import canonical, content_parts, key_of, metric_key, root_parts, step_parts
 from snncompress.plan.losses import loss_fault
 from snncompress.plugins import Host, guarded, returned
 from snncompress.store import Store
-from snncompress.strategy import Facts, Problem, Strategy, Where
+from snncompress.strategy import Facts, Strategy, Where
 
 if TYPE_CHECKING:
     from snncompress.network import Network
@@ -319,8 +324,10 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
         raise PipelineError(lines([(("model",), str(error), "")])) from error
     except EditError as error:
         raise PipelineError(lines([(("timesteps",), str(error), "")])) from error
-    problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
-    problems += _check_timesteps(plan, network)
+    problems = [
+        *problems_of_encoding(plan.pipeline, plan.inputs, network.time),
+        *problems_of_timesteps(plan.pipeline, network.time),
+    ]
     state = set(_first_state(pipeline, network))
     blocks = cache(partial(recognised, network, plan.inputs))
     blank = cache(lambda: network.with_probe(blank_batch(network, plan.inputs)))
@@ -335,7 +342,7 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
         host=plan.host,
         loss_fault=fault,
     )
-    problems += _check_metrics(plan, known(frozenset(state)))
+    problems += problems_of_metrics(pipeline, known(frozenset(state)), plan.host)
     strategies = tuple(step.strategy for step in plan.steps)
     for step in plan.steps:
         earlier, later = strategies[: step.index], strategies[step.index + 1 :]
@@ -350,47 +357,6 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     if wrong:
         raise PipelineError(lines([(where, problem.what, problem.hint) for where, problem in wrong]))
     return lines([(where, problem.what, problem.hint) for where, problem in warnings]) if warnings else []
-
-
-def _check_metrics(plan: Plan, facts: Facts) -> list[tuple[Where, Problem]]:
-    return [
-        (("measure", index, *problem.where), problem)
-        for index, metric in enumerate(plan.pipeline.measure)
-        for problem in problems_of_metric(metric, facts, plan.host)
-    ]
-
-
-def _check_timesteps(plan: Plan, network: Network) -> list[tuple[Where, Problem]]:
-    wanted, known = plan.pipeline.timesteps, network.time
-    if wanted is None or wanted == known.T:
-        return []
-    what = "this model has no time steps" if known.runner == "none" else f"this model runs {known.T} time step(s)"
-    return [(("timesteps",), Problem((), f"{what}, and {wanted} are asked for", "leave it out"))]
-
-
-def _check_encoding(plan: Plan, network: Network) -> Sequence[Problem]:
-    encode = plan.pipeline.encode.use
-    if network.time.input == "static" and (plan.inputs.kind == "frames" or encode != "direct"):
-        what = "event frames" if plan.inputs.kind == "frames" else f"what {encode!r} gives"
-        return [
-            Problem(
-                (),
-                f"the model takes a still image, not {what}",
-                "use encode: direct and still images, or another model",
-            )
-        ]
-    if plan.inputs.kind == "frames" and encode != "direct":
-        what = f"event frames bring their time steps, so {encode!r} would not be applied"
-        return [Problem((), what, "leave it out")]
-    if plan.inputs.kind == "frames" and plan.inputs.shape[0] != network.time.T:
-        return [
-            Problem(
-                (),
-                f"the data bring {plan.inputs.shape[0]} time steps and the model runs {network.time.T}",
-                f"set timesteps: {plan.inputs.shape[0]}",
-            )
-        ]
-    return []
 
 
 def _first_state(pipeline: Pipeline, network: Network) -> Iterable[str]:

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -30,6 +30,9 @@ Kind = Literal["one run", "several seeds", "a sweep"]
 
 _NOT_COMPARED = ("version", "seeds", "measure", "measure_steps", "budget", "export", "report")
 """Settings that change no network; what was measured is looked at by itself."""
+
+_BATCH_SIZE = ".batch_size"
+"""A setting that is no part of results where a loader of the user's own decided the batch size."""
 
 _MOST_NAMED = 3
 
@@ -74,6 +77,7 @@ class Results:
         known = {*self.settings, *other.settings}
         if not all(name in self.settings for name in _CONTENT):  # written before content was noted
             known -= set(_CONTENT)
+        known -= {name for name in known if name.endswith(_BATCH_SIZE) and name not in self.settings}
         names = [name for name in sorted(known) if self.settings.get(name) != other.settings.get(name)]
         if names:
             return f"{listed(names, _MOST_NAMED)} differ{'s' if len(names) == 1 else ''}"
@@ -245,7 +249,18 @@ def _of_record(folder: Path) -> Results:
         return Results.of("several seeds", record["pipeline"], parts=record["runs"])
     plan = folder / PLAN_FILE
     content = json.loads(plan.read_text(encoding="utf-8")).get("content") if plan.is_file() else None
-    return Results.of("one run", record["pipeline"], content)
+    found = Results.of("one run", record["pipeline"], content)
+    decided = tuple(f"steps.{index}." for index, step in enumerate(record["steps"]) if _loader_decided(step))
+    kept = {
+        name: value
+        for name, value in found.settings.items()
+        if not (name.endswith(_BATCH_SIZE) and name.startswith(decided))
+    }
+    return replace(found, settings=kept)
+
+
+def _loader_decided(step: Mapping[str, Any]) -> bool:
+    return any("batch_size" in training for training in step["notes"].get("training", {}).values())
 
 
 def _of_sweep_file(folder: Path) -> Results:

@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 from own_networks import JellyNet
 
-from snncompress import InputError, Time, compress, declare, hookimpl, run, sweep
+from snncompress import InputError, Record, Time, compress, declare, hookimpl, run, sweep
 from snncompress.cli import main
 from snncompress.run.folder import Results, run_folder
 from snncompress.store import Store
@@ -292,3 +292,14 @@ def test_a_folder_that_a_process_is_writing_to_is_not_taken_by_another_pipeline(
         assert "'out' is being written by another process; this run goes to 'out-2'" in capsys.readouterr().err
     with run_folder(Path("out"), layout("0.75"), store, host, overwrite=False) as third:
         assert third == Path("out")
+
+
+def test_a_batch_size_that_a_loader_decided_makes_no_other_pipeline(folder, host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    folders = [
+        compress(network, steps=[{"use": "train", "epochs": epochs}], data=loaders, silent=True).folder.name
+        for epochs in (1, 1, 2)
+    ]
+    assert folders == ["compressed", "compressed", "compressed-2"]
+    record = Record.read("runs/compressed/record.json")
+    assert record.pipeline["steps"][0]["batch_size"] == loaders[0].batch_size
