@@ -12,6 +12,7 @@ from snncompress.errors import DataError, InputError
 from snncompress.measure.bench import DataBench, needs_of
 from snncompress.network import Network, leaving_generators
 from snncompress.network.usage import unclear
+from snncompress.network.weight_hooks import require_plain
 from snncompress.pipeline import parts_from
 from snncompress.plugins import Host
 from snncompress.record import Measurement
@@ -77,6 +78,7 @@ def measured(
         wanted=needs_of(metrics),
         uncompressed=None if baseline is None else lambda: baseline,
     )
+    require_plain(network.module, "the network")
     network = _probed(network, bench)
     found: dict[str, Measurement] = {}
     for metric in metrics:

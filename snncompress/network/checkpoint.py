@@ -15,6 +15,7 @@ from torch import Tensor
 
 from snncompress.errors import ModelError
 from snncompress.network.ties import under_every_name
+from snncompress.network.weight_hooks import hint_for
 
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "network")
 
@@ -35,7 +36,7 @@ def read_checkpoint(
     if missing or unknown:
         parts = [f"lacks {missing[0]!r} and {len(missing) - 1} more"] if missing else []
         parts += [f"has {unknown[0]!r} and {len(unknown) - 1} more that the network has not"] if unknown else []
-        raise ModelError(f"checkpoint {str(file)!r} {'; it '.join(parts)}")
+        raise ModelError(f"checkpoint {str(file)!r} {'; it '.join(parts)}{hint_for(found)}")
     for name, value in stripped.items():
         if value.shape != wanted[name].shape:
             raise ModelError(

@@ -31,6 +31,7 @@ from snncompress.network.step_parts import fault_of_steps
 from snncompress.network.ties import merged_masks, ties_of
 from snncompress.network.time import Time
 from snncompress.network.usage import beside_by_use
+from snncompress.network.weight_hooks import require_plain
 from snncompress.plugins import Host
 from snncompress.selectors import Inventory
 
@@ -147,6 +148,7 @@ class Network:
 
     def copy(self) -> Network:
         """Return the same network with a module of its own, its state cleared."""
+        require_plain(self.module, "the network")
         self.reset()
         return replace(self, module=copied(self.module), fast=None)
 
