@@ -295,6 +295,7 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     state = set(_first_state(pipeline, network))
     blocks = cache(partial(recognised, network, plan.inputs))
     blank = cache(lambda: network.with_probe(blank_batch(network, plan.inputs)))
+    _require_steps(network, blocks, lines)
     known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks, network=blank, host=plan.host)
     problems += _check_metrics(plan, known(frozenset(state)))
     strategies = tuple(step.strategy for step in plan.steps)
@@ -311,6 +312,17 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     if wrong:
         raise PipelineError(lines([(where, problem.what, problem.hint) for where, problem in wrong]))
     return lines([(where, problem.what, problem.hint) for where, problem in warnings]) if warnings else []
+
+
+def _require_steps(network: Network, run: Callable[[], object], lines: Lines) -> None:
+    """Raise PipelineError where a network with a norm for each step has too few: ``run`` runs it on an empty batch."""
+    from snncompress.network.step_parts import has_fewer_norms
+
+    if has_fewer_norms(network.module, network.time.T):
+        try:
+            run()
+        except (ModelError, StateError) as error:
+            raise PipelineError(lines([(("timesteps",), str(error), "")])) from error
 
 
 def _check_metrics(plan: Plan, facts: Facts) -> list[tuple[Where, Problem]]:
