@@ -17,6 +17,7 @@ from snncompress.measure.gate import Batches, first_of, require_no_arrays
 from snncompress.measure.values import samples_of, values_of
 from snncompress.network import Network, leaving_generators, require_declared
 from snncompress.network.usage import unclear
+from snncompress.network.weight_hooks import require_plain
 from snncompress.pipeline import entries_of, parts_from
 from snncompress.plugins import Host
 from snncompress.record import Measurement
@@ -96,6 +97,7 @@ def measured(
         uncompressed=None if baseline is None else lambda: baseline,
         told=told,
     )
+    require_plain(network.module, "the network")
     network = _probed(network, bench)
     found: dict[str, Measurement] = {}
     for metric in metrics:

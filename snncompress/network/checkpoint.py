@@ -17,6 +17,7 @@ from snncompress.arguments import path_of
 from snncompress.errors import ModelError
 from snncompress.network.state_dicts import state_dict_in
 from snncompress.network.ties import under_every_name
+from snncompress.network.weight_hooks import hint_for
 from snncompress.plugins import guarded
 
 _HOW = "torch.save(module.state_dict(), ...)"
@@ -41,7 +42,7 @@ def read_checkpoint(
     if missing or unknown:
         parts = [f"lacks {missing[0]!r} and {len(missing) - 1} more"] if missing else []
         parts += [f"has {unknown[0]!r} and {len(unknown) - 1} more that the network has not"] if unknown else []
-        raise ModelError(f"checkpoint {str(file)!r} {'; it '.join(parts)}")
+        raise ModelError(f"checkpoint {str(file)!r} {'; it '.join(parts)}{hint_for(found)}")
     for name, value in stripped.items():
         if value.shape != wanted[name].shape:
             raise ModelError(

@@ -33,6 +33,7 @@ from snncompress.network.step_parts import fault_of_steps
 from snncompress.network.ties import merged_masks, ties_of
 from snncompress.network.time import Time
 from snncompress.network.usage import beside_by_use
+from snncompress.network.weight_hooks import require_plain
 from snncompress.plugins import Host
 from snncompress.selectors import Inventory
 
@@ -164,6 +165,7 @@ class Network:
 
     def copy(self) -> Network:
         """Return the same network with a module of its own, its state cleared; its library's own reset knows it."""
+        require_plain(self.module, "the network")
         self.reset()
         made = replace(self, module=copied(self.module), fast=None)
         self.owners.adopt(made.module)

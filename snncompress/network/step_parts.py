@@ -11,6 +11,12 @@ _LISTS = (nn.ModuleList, nn.ParameterList, nn.Sequential)
 _NORM = nn.modules.batchnorm._NormBase  # noqa: SLF001 - torch gives the base of these norms no public name
 
 
+def has_fewer_norms(root: nn.Module, num_steps: int) -> bool:
+    """Tell whether a list of norms is shorter than the number of steps, so that it may be one for each step."""
+    lists = (part for part in root.modules() if isinstance(part, nn.ModuleList))
+    return any(1 < len(part) < num_steps and all(isinstance(norm, _NORM) for norm in part) for part in lists)
+
+
 def fault_of_steps(root: nn.Module, num_steps: int, error: Exception) -> str:
     """Say which list of parts, or which norm's scale of time steps, is shorter than the ``num_steps`` that ``error`` ended.
 
@@ -22,17 +28,17 @@ def fault_of_steps(root: nn.Module, num_steps: int, error: Exception) -> str:
         if path is None:
             continue
         if isinstance(error, IndexError) and isinstance(module, _LISTS) and len(module) < num_steps:
-            return _fault(path, f"{len(module)} parts", len(module), num_steps)
+            return _fault(path, "parts", len(module), num_steps)
         for held in _scales(module):
             if {f"({held})", f"({num_steps})"} <= set(re.findall(r"\(\d+\)", str(error))) and held != num_steps:
-                return _fault(path, f"values for {held} steps", held, num_steps)
+                return _fault(path, "values", held, num_steps)
     return ""
 
 
 def _fault(path: str, what: str, number: int, num_steps: int) -> str:
     return (
-        f"the network runs {num_steps} time steps, but {path!r} holds {what}; set {number} time steps, or build it with "
-        f"{num_steps}"
+        f"the network runs {num_steps} time steps, but {path!r} holds {what} for {number} of them; set {number} time steps, or "
+        f"build it for {num_steps}"
     )
 
 

@@ -65,10 +65,13 @@ def _tensor(module: nn.Module, name: str) -> Tensor:
 
 
 def require_whole(module: nn.Module) -> None:
-    """Raise ModelError where two parameters share memory without being one: a copy of the module would part them."""
+    """Raise ModelError where two matrices share memory without being one parameter: a copy of the module would part them.
+
+    Leaks of several neurons that were made from one tensor share theirs too; each is meant to be its neuron's own.
+    """
     places: dict[tuple[int, int], tuple[str, Tensor]] = {}
     for name, value in module.named_parameters():
-        if value.is_meta or not value.numel():
+        if value.is_meta or value.dim() <= 1 or not value.numel():
             continue
         other, known = places.setdefault((value.data_ptr(), value.numel()), (name, value))
         if known is not value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,13 @@ _KINDS: tuple[tuple[type[Any], Callable[[Any], str], str, str], ...] = (
     (SpectralNorm, lambda hook: str(hook.name), "torch.nn.utils.spectral_norm", "remove_spectral_norm"),
 )
 """The hooks of torch: their class, the tensor that they set, what made them and what bakes them in."""
+
+_STORED = (
+    ("_orig", "_mask", "prune.remove"),
+    ("_g", "_v", "remove_weight_norm"),
+    ("_orig", "_u", "remove_spectral_norm"),
+)
+"""How the names of what a hook computes from end, and the function of torch.nn.utils that bakes it in."""
 
 
 @dataclass(frozen=True)
@@ -48,3 +55,13 @@ def require_plain(root: nn.Module, what: str) -> None:
             f"it in where the module is built: torch.nn.utils.{one.remover}(module.get_submodule({path!r}), {leaf!r}), and "
             "save a checkpoint after that"
         )
+
+
+def hint_for(names: Iterable[str]) -> str:
+    """Say what to do about a state dict that was saved while hooks computed weights; nothing where none did."""
+    known = set(names)
+    for name in sorted(known):
+        for ending, other, remover in _STORED:
+            if name.endswith(ending) and name.removesuffix(ending) + other in known:
+                return f"; {name!r} belongs to a hook: call torch.nn.utils.{remover} before you save the state dict"
+    return ""

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from snncompress.components import Inputs
-from snncompress.errors import PluginError
+from snncompress.errors import ModelError, PluginError, StateError
 from snncompress.pipeline import Pipeline
 from snncompress.plugins import Host, guarded, returned
 from snncompress.strategy import Facts, Problem, Strategy, Where
 
 if TYPE_CHECKING:
-    from snncompress.network import Time
+    from snncompress.network import Network, Time
 
 Located = tuple[Where, Problem]
 """A problem, and where it is in the pipeline."""
@@ -43,6 +43,18 @@ def problems_of_timesteps(pipeline: Pipeline, time: Time) -> list[Located]:
         return []
     what = "this model has no time steps" if time.runner == "none" else f"this model runs {time.T} time step(s)"
     return [(("timesteps",), Problem((), f"{what}, and {wanted} are asked for", "leave it out"))]
+
+
+def fault_of_norms(network: Network, run: Callable[[], object]) -> str:
+    """Say what is wrong where a network has a norm for each step, and too few; ``run`` runs it on an empty batch."""
+    from snncompress.network.step_parts import has_fewer_norms
+
+    if has_fewer_norms(network.module, network.time.T):
+        try:
+            run()
+        except (ModelError, StateError) as error:
+            return str(error)
+    return ""
 
 
 def problems_of_encoding(pipeline: Pipeline, inputs: Inputs, time: Time) -> list[Located]:

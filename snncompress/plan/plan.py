@@ -14,6 +14,7 @@ from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
 from snncompress.plan.blank import blank_batch, recognised
 from snncompress.plan.checks import (
+    fault_of_norms,
     problems_of_encoding,
     problems_of_metrics,
     problems_of_step,
@@ -331,7 +332,9 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     state = set(_first_state(pipeline, network))
     blocks = cache(partial(recognised, network, plan.inputs))
     blank = cache(lambda: network.with_probe(blank_batch(network, plan.inputs)))
-    fault = partial(loss_fault, time=network.time, num_classes=plan.inputs.num_classes)
+    if fault := fault_of_norms(network, blocks):
+        raise PipelineError(lines([(("timesteps",), fault, "")]))
+    loss_of = partial(loss_fault, time=network.time, num_classes=plan.inputs.num_classes)
     known = partial(
         Facts,
         network.inventory,
@@ -340,7 +343,7 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
         blocks=blocks,
         network=blank,
         host=plan.host,
-        loss_fault=fault,
+        loss_fault=loss_of,
     )
     problems += problems_of_metrics(pipeline, known(frozenset(state)), plan.host)
     strategies = tuple(step.strategy for step in plan.steps)

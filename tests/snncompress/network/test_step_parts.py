@@ -11,7 +11,7 @@ def test_more_steps_than_norms_are_refused_with_both_numbers(host):
     assert network.forward(torch.rand(2, 1, 8, 8)).logits.shape[0] == 8
     longer = network.edited([Timesteps(10)])
     with pytest.raises(
-        ModelError, match="the network runs 10 time steps, but 'norms' holds 8 parts; set 8 time steps"
+        ModelError, match="the network runs 10 time steps, but 'norms' holds parts for 8 of them; set 8 time steps"
     ) as caught:
         longer.forward(torch.rand(2, 1, 8, 8))
     assert "IndexError" not in str(caught.value)
@@ -21,7 +21,7 @@ def test_more_steps_than_norms_are_refused_with_both_numbers(host):
 def test_a_scale_for_other_steps_is_named(host, kind):
     settings = {"kind": kind, "num_steps": 4}
     network = declare(Stepped(**settings), Time("multi_step", 6), arguments=settings, host=host)
-    with pytest.raises(ModelError, match="the network runs 6 time steps, but 'norm' holds values for 4 steps; set 4"):
+    with pytest.raises(ModelError, match="the network runs 6 time steps, but 'norm' holds values for 4 of them; set 4"):
         network.forward(torch.rand(6, 2, 1, 8, 8))
 
 

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+import snntorch
 import torch
 from own_networks import Tied, untied_layers
 from safetensors.torch import load_file, save_model
@@ -137,3 +138,14 @@ def test_parameters_that_share_memory_without_being_one_are_refused(host):
     module[1].weight = nn.Parameter(module[0].weight.t())
     with pytest.raises(ModelError, match=r"'0.weight' and '1.weight' share their memory.*make them one"):
         declare(module, ANN, host=host)
+
+
+def leaks_of_one_tensor():
+    beta = torch.full((4,), 0.9)
+    leaky = [snntorch.Leaky(beta=beta, learn_beta=True, init_hidden=True) for _ in range(2)]
+    return nn.Sequential(nn.Linear(4, 4), leaky[0], nn.Linear(4, 4), leaky[1])
+
+
+def test_leaks_that_were_made_from_one_tensor_are_those_of_their_neurons(host):
+    network = declare(leaks_of_one_tensor(), Time("per_step", 2), build=leaks_of_one_tensor, host=host)
+    assert not ties_of(network.copy().module)

@@ -80,3 +80,31 @@ def test_a_pipelines_model_is_refused_before_anything_runs(tmp_path, monkeypatch
     with pytest.raises(PipelineError, match=r"model: '1.weight' of the model 'python'.*prune.remove"):
         run(pipeline, allow_code=True, silent=True)
     assert not (tmp_path / "runs" / "hooked").exists()
+
+
+def test_hooks_that_are_added_after_the_declaration_are_refused_too(host):
+    network = declare(pruned_and_baked(), ANN, build=pruned_and_baked, host=host)
+    prune.l1_unstructured(network.module[1], "weight", amount=0.5)
+    data = torch.utils.data.TensorDataset(torch.rand(8, 1, 8, 8), torch.arange(8))
+    with pytest.raises(ModelError, match=r"'1.weight' of the network is computed by a hook.*prune.remove"):
+        measure(network, data, ["sparsity"])
+    with pytest.raises(ModelError, match=r"'1.weight' of the network is computed by a hook.*prune.remove"):
+        network.with_snapshot("init").copy()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("hook", "remover"),
+    [
+        (nn.utils.weight_norm, "remove_weight_norm"),
+        (spectral_norm, "remove_spectral_norm"),
+        (lambda layer: prune.random_unstructured(layer, "weight", 0.5), "prune.remove"),
+    ],
+)
+def test_a_checkpoint_that_was_saved_under_a_hook_says_so(hook, remover, host, tmp_path):
+    hooked = plain()
+    hook(hooked[0])
+    torch.save(hooked.state_dict(), tmp_path / "hooked.pt")
+    network = declare(plain(), ANN, build=plain, host=host)
+    with pytest.raises(ModelError, match=rf"lacks '0.weight'.*call torch.nn.utils.{remover} before you save"):
+        network.read_checkpoint(tmp_path / "hooked.pt")

@@ -395,3 +395,13 @@ def test_a_metric_that_the_network_cannot_serve_is_told_by_the_plan(plan_of, tin
     assert line.startswith("pipeline: measure.1.by_time: this network's output is averaged over time, and its number ")
     data["measure"] = ["accuracy"]
     assert len(plan_of(data, allow_code=True).steps) == 2
+
+
+def test_more_steps_than_norms_are_refused_before_anything_runs(plan_of, tiny):
+    time = {"runner": "inside", "T": 8, "input": "static", "attribute": "num_steps"}
+    model = {"use": "python", "function": "channel_networks:NormEachStep", "arguments": {"num_steps": 8}, "time": time}
+    data = tiny({"model": model, "data": {"use": "digits", "size": 8}, "encode": {"use": "direct"}, "timesteps": 10})
+    assert problems_of(plan_of, data, allow_code=True) == [
+        "pipeline: timesteps: the network runs 10 time steps, but 'norms' holds parts for 8 of them; set 8 time steps, or build it for 10"
+    ]
+    assert plan_of({**data, "timesteps": 8}, allow_code=True).steps
