@@ -158,7 +158,8 @@ def as_taken(network: Network, x_B: Tensor, kind: str) -> Tensor:
 
     A network with an embedding takes int32 and int64 as they are: they are indices.
     """
-    wanted = next((value.dtype for value in network.module.parameters() if value.is_floating_point()), torch.float32)
+    weights = (value.dtype for value in network.module.parameters() if value.is_floating_point() and value.dim() > 1)
+    wanted = next(weights, torch.float32)
     if x_B.dtype == wanted:
         return x_B
     if not x_B.is_floating_point() and x_B.dtype is not torch.bool:

@@ -222,6 +222,34 @@ def test_samples_of_a_loader_may_be_anything_that_its_collate_fn_turns_into_a_pa
     assert measure(result.network, loader, ["accuracy"])["accuracy"].value == expected
 
 
+class Broken(Listed):
+    """Samples of which the later ones cannot be read."""
+
+    def __getitem__(self, index):
+        if index > 63:
+            raise OSError("image file is truncated")
+        return self.samples[index]
+
+
+class Events:
+    """What a data set may hold before a loader makes frames of it."""
+
+
+def test_what_is_no_number_is_left_to_the_loader_and_a_broken_sample_is_named(network, folder):
+    events = np.zeros(3, dtype=[("t", "<i8"), ("p", "<i8")])
+    raw = Listed([(events, x, Events(), "name", None, y) for x, y in zip(IMAGES, LABELS, strict=True)])
+
+    def frames(samples):
+        return torch.stack([one[1] for one in samples]), torch.stack([one[5] for one in samples])
+
+    loader = DataLoader(raw, 10, collate_fn=frames)
+    assert compress(network, steps=TRAIN, data=(loader,) * 3, silent=True).record.final["accuracy"].value is not None
+    with pytest.raises(
+        DataError, match="reading sample 64 of the validation data failed: OSError: image file is truncated"
+    ):
+        compress(network, steps=TRAIN, data=(SOUND, DataLoader(Broken([*SOUND, *SOUND]), 10), SOUND), silent=True)
+
+
 POPULATION = Time("inside", 5, input="static", records=("output", "membranes"), attribute="num_steps")
 
 
