@@ -40,7 +40,8 @@ class PythonFunction(Settings):
     )
     time: dict[str, Any] | None = Field(
         None,
-        description="How the network runs in time, as `snncompress.Time`: runner, T, output, input, records, attribute, settable.",
+        description="How the network runs in time, as `snncompress.Time`: runner, T, output, input, records, attribute, population, "
+        "settable.",
     )
     stem: Names = Field((), description="Globs over the module paths of the stem.")
     head: Names = Field((), description="Globs over the module paths of the classifier.")

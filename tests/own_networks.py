@@ -209,19 +209,27 @@ def weight_normed(width: int = 4) -> nn.Module:
 
 
 class Population(nn.Module):
-    """A user's snnTorch network with ten outputs for each of ten classes."""
+    """A user's snnTorch network with ten outputs for each of ten classes; it returns spikes and membranes."""
 
     def __init__(self, num_steps: int = 5) -> None:
         super().__init__()
         self.num_steps = num_steps
-        self.fc, self.lif = nn.Linear(64, 100), snntorch.Leaky(beta=0.9)
+        self.fc1, self.lif1 = nn.Linear(64, 32), snntorch.Leaky(beta=0.9)
+        self.fc2, self.lif2 = nn.Linear(32, 100), snntorch.Leaky(beta=0.9)
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        membrane, spikes = self.lif.reset_mem(), []
+    def forward(self, x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        membrane1, membrane2, records = self.lif1.reset_mem(), self.lif2.reset_mem(), []
         for _ in range(self.num_steps):
-            spike, membrane = self.lif(self.fc(x_BCHW.flatten(1)), membrane)
-            spikes.append(spike)
-        return torch.stack(spikes)
+            spike1, membrane1 = self.lif1(self.fc1(x_BCHW.flatten(1)), membrane1)
+            spike2, membrane2 = self.lif2(self.fc2(spike1), membrane2)
+            records.append((spike2, membrane2))
+        spikes, membranes = zip(*records, strict=True)
+        return torch.stack(spikes), torch.stack(membranes)
+
+
+def counted_loss(output: object, labels_B: Tensor) -> Tensor:
+    """A user's function around a loss of snnTorch."""
+    return snntorch.functional.ce_count_loss()(output.per_step(), labels_B)
 
 
 CRITERION = snntorch.functional.ce_rate_loss()

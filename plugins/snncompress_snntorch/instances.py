@@ -13,15 +13,16 @@ from torch import nn
 
 def enter(module: nn.Module) -> None:
     """Enter the neurons below ``module`` that the library does not know yet, weakly: the list keeps no copy alive."""
-    known = snntorch.SpikingNeuron.instances
-    known[:] = [neuron for neuron in known if neuron is not None]
-    entered = {id(neuron.__dict__) for neuron in known}  # a proxy and its neuron share this dictionary
-    for part in module.modules():
-        if isinstance(part, snntorch.SpikingNeuron) and id(part.__dict__) not in entered:
-            known.append(weakref.proxy(part, partial(_leave, known)))
-    for neuron in known:
-        if isinstance(neuron, snntorch.DeltaLeaky) and neuron.mem is None:
-            begin_anew(neuron)
+    parts = [part for part in module.modules() if isinstance(part, snntorch.SpikingNeuron)]
+    lists = {id(part.instances): part.instances for part in parts}  # init() of one class gives it a list of its own
+    for known in lists.values():
+        known[:] = [neuron for neuron in known if neuron is not None]
+        entered = {id(neuron.__dict__) for neuron in known}  # a proxy and its neuron share this dictionary
+        new = (part for part in parts if part.instances is known and id(part.__dict__) not in entered)
+        known += [weakref.proxy(part, partial(_leave, known)) for part in new]
+        for neuron in known:
+            if isinstance(neuron, snntorch.DeltaLeaky) and neuron.mem is None:
+                begin_anew(neuron)
 
 
 def begin_anew(neuron: Any) -> None:

@@ -76,7 +76,7 @@ class Batches:
             grouped = width > declared and width % declared == 0
             raise DataError(
                 f"the network gives {width} outputs, and the data have {declared} classes; give the model as many outputs "
-                f"as there are classes, or set num_classes{_summed(declared) if grouped else ''}"
+                f"as there are classes, or set num_classes{_population(width // declared) if grouped else ''}"
             )
         require_classes(labels_B, width, f"batch {number} of the {self.split} data")
 
@@ -144,16 +144,13 @@ def say_if_grouped(width: int, labels_N: Tensor) -> None:
     if width >= 2 * seen:
         warnings.warn(
             f"the network gives {width} outputs, and the labels seen are 0..{seen - 1}; accuracy takes each output for a "
-            f"class{_summed(seen) if width % seen == 0 else ''}",
+            f"class{_population(width // seen) if width % seen == 0 else ''}",
             stacklevel=2,
         )
 
 
-def _summed(num_classes: int) -> str:
-    return (
-        "; if each class has several outputs (population code), sum them in forward: "
-        f"output.unflatten(-1, ({num_classes}, -1)).sum(-1)"
-    )
+def _population(number: int) -> str:
+    return f"; if each class has several outputs (population code), declare Time(..., population={number})"
 
 
 def as_taken(network: Network, x_B: Tensor, kind: str) -> Tensor:
@@ -161,7 +158,8 @@ def as_taken(network: Network, x_B: Tensor, kind: str) -> Tensor:
 
     A network with an embedding takes int32 and int64 as they are: they are indices.
     """
-    wanted = next((value.dtype for value in network.module.parameters() if value.is_floating_point()), torch.float32)
+    weights = (value.dtype for value in network.module.parameters() if value.is_floating_point() and value.dim() > 1)
+    wanted = next(weights, torch.float32)
     if x_B.dtype == wanted:
         return x_B
     if not x_B.is_floating_point() and x_B.dtype is not torch.bool:

@@ -20,11 +20,13 @@ class Output:
         logits: [T, B, C], or [B, C] where ``averaged``; spikes or potentials of the last layer.
         averaged: whether the mean over time has been taken.
         membranes: potentials of the last layer, [T, B, C], where the network records them.
+        population: how many of the network's outputs have been summed for each class.
     """
 
     logits: Tensor
     averaged: bool
     membranes: Tensor | None = None
+    population: int = 1
 
     def mean(self) -> Tensor:
         """Return the mean over time, [B, C]."""
@@ -62,7 +64,24 @@ class Output:
                 f"the network returned {_spoken(logits)}, but its declaration says output={time.output!r}: "
                 f"{'[B, C]' if wanted == 2 else '[T, B, C]'}"  # noqa: PLR2004 - two dimensions are [B, C]
             )
-        return cls(logits, time.output == "averaged", named.get("membranes"))
+        membranes = named.get("membranes")
+        return cls(
+            _by_class(logits, time.population),
+            time.output == "averaged",
+            _by_class(membranes, time.population) if isinstance(membranes, Tensor) else membranes,
+            time.population,
+        )
+
+
+def _by_class(values: Tensor, population: int) -> Tensor:
+    """Return the sum over each class's outputs, which stand next to each other."""
+    if population == 1:
+        return values
+    if values.shape[-1] % population:
+        raise ModelError(
+            f"the network gives {values.shape[-1]} outputs, which are no whole number of classes with population={population}"
+        )
+    return values.reshape(*values.shape[:-1], -1, population).sum(-1)
 
 
 def _spoken(value: Any) -> str:

@@ -26,6 +26,7 @@ class Time:
         input: ``sequence`` x_T... or ``static`` x_B... (ANNs, and loops that repeat a still image themselves).
         records: what the module returns, in order; ``output`` and perhaps ``membranes``, each laid out as ``output`` says.
         attribute: where ``inside`` keeps its number of steps, a dotted path from the root module.
+        population: outputs of each class, next to each other, which are summed: the population code of snnTorch.
     """
 
     runner: Runner
@@ -35,11 +36,13 @@ class Time:
     input: Input = "sequence"
     records: tuple[Literal["output", "membranes"], ...] = ("output",)
     attribute: str | None = None
+    population: int = 1
 
     def __post_init__(self) -> None:
         self._require_known_words()
-        if not isinstance(self.T, int) or isinstance(self.T, bool) or self.T < 1:
-            raise ModelError(f"T must be a whole number of at least 1, not {shown(self.T)}")
+        for name in ("T", "population"):
+            if not isinstance(given := getattr(self, name), int) or isinstance(given, bool) or given < 1:
+                raise ModelError(f"{name} must be a whole number of at least 1, not {shown(given)}")
         if not isinstance(self.records, (tuple, list)):
             raise ModelError(f"records should be a list such as ('output', 'membranes'), not {shown(self.records)}")
         if "output" not in self.records or not {*self.records} <= {"output", "membranes"}:
@@ -58,8 +61,9 @@ class Time:
                 raise ModelError(f"{name} {shown(given)} is unknown; {did_you_mean(str(given), words)}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the declaration as JSON data."""
-        return {**asdict(self), "records": list(self.records)}
+        """Return the declaration as JSON data; a single output for each class is not worth a word."""
+        data = {**asdict(self), "records": list(self.records)}
+        return {name: value for name, value in data.items() if name != "population" or value > 1}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Time:

@@ -6,6 +6,7 @@ import hashlib
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, cast, get_args
 
@@ -20,7 +21,7 @@ from snncompress.measure import Batches, as_taken, batch_size_of, first_of, fram
 from snncompress.measure.gate import SplitName, require_no_arrays, say_if_grouped
 from snncompress.network import Network, Time, leaving_generators, try_out
 from snncompress.network.ties import ties_of
-from snncompress.plugins import Host
+from snncompress.plugins import Host, guarded
 from snncompress.run.generators import seed_everything
 
 _NUM_TRIED = 64
@@ -147,10 +148,12 @@ def _spread_samples(splits: Sequence[Any]) -> tuple[str, list[int]]:
     digest, labels = hashlib.sha256(), []
     with leaving_generators():
         seed_everything(0)  # samples that are augmented at random draw the same each time
-        for samples in map(_samples, splits):
+        for name, split in zip(get_args(SplitName), splits, strict=True):
+            samples = _samples(split)
             digest.update(type(samples).__qualname__.encode())
             for index in range(0, len(samples), max(1, len(samples) // 64)):
-                sample = samples[index]
+                what = f"reading sample {index} of the {name} data"
+                sample = guarded(partial(samples.__getitem__, index), what, DataError)
                 digest.update(_digestible(sample))
                 labels += _whole_label(sample)
     return digest.hexdigest(), labels
@@ -169,9 +172,13 @@ def _digestible(sample: Any) -> bytes:
         return b"".join(str(name).encode() + _digestible(value) for name, value in sample.items())
     if isinstance(sample, (tuple, list)):
         return b"".join(map(_digestible, sample))
-    if isinstance(sample, (str, bytes)) or sample is None:
-        return repr(sample).encode()
-    return _bytes(torch.as_tensor(np.asarray(sample) if hasattr(sample, "__array_interface__") else sample))
+    if isinstance(sample, Tensor):
+        return _bytes(sample)
+    if isinstance(sample, np.ndarray) or hasattr(sample, "__array_interface__"):
+        return np.ascontiguousarray(sample).tobytes()
+    if isinstance(sample, (bool, int, float)):
+        return _bytes(torch.as_tensor(sample))
+    return repr(sample).encode() if isinstance(sample, (str, bytes)) else type(sample).__qualname__.encode()
 
 
 def _require_samples(name: str, split: Any) -> None:

@@ -27,7 +27,7 @@ def loss_of(training: Training) -> Loss:
         case "tet":
             return lambda output, labels_B: cross_entropy_each_step(output.per_step(), labels_B, smoothing)
         case "spike_count_mse":
-            return lambda output, labels_B: spike_count_mse(output.mean(), labels_B)
+            return lambda output, labels_B: spike_count_mse(output.mean() / output.population, labels_B)
         case place:
             function: Loss = import_object(place)
             return function

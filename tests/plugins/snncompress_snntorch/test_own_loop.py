@@ -175,3 +175,13 @@ def test_a_delta_leaky_begins_anew_and_does_not_break_the_reset_of_others():
     other(torch.rand(3, 64) * 3)
     utils.reset(other)
     assert other[2].mem.count_nonzero() == 0
+
+
+def test_a_class_whose_list_was_begun_anew_knows_copies_all_the_same(monkeypatch):
+    network = declare(StepwiseNet("Leaky"), PER_STEP, arguments={"kind": "Leaky"})
+    monkeypatch.setattr(snntorch.Leaky, "instances", [], raising=False)  # what snntorch.Leaky.init() does
+    twin = network.copy().module
+    twin(torch.rand(3, 64) * 3)
+    assert twin[2].mem.count_nonzero() > 0
+    utils.reset(twin)
+    assert twin[2].mem.count_nonzero() == 0

@@ -222,7 +222,35 @@ def test_samples_of_a_loader_may_be_anything_that_its_collate_fn_turns_into_a_pa
     assert measure(result.network, loader, ["accuracy"])["accuracy"].value == expected
 
 
-POPULATION = Time("inside", 5, input="static", attribute="num_steps")
+class Broken(Listed):
+    """Samples of which the later ones cannot be read."""
+
+    def __getitem__(self, index):
+        if index > 63:
+            raise OSError("image file is truncated")
+        return self.samples[index]
+
+
+class Events:
+    """What a data set may hold before a loader makes frames of it."""
+
+
+def test_what_is_no_number_is_left_to_the_loader_and_a_broken_sample_is_named(network, folder):
+    events = np.zeros(3, dtype=[("t", "<i8"), ("p", "<i8")])
+    raw = Listed([(events, x, Events(), "name", None, y) for x, y in zip(IMAGES, LABELS, strict=True)])
+
+    def frames(samples):
+        return torch.stack([one[1] for one in samples]), torch.stack([one[5] for one in samples])
+
+    loader = DataLoader(raw, 10, collate_fn=frames)
+    assert compress(network, steps=TRAIN, data=(loader,) * 3, silent=True).record.final["accuracy"].value is not None
+    with pytest.raises(
+        DataError, match="reading sample 64 of the validation data failed: OSError: image file is truncated"
+    ):
+        compress(network, steps=TRAIN, data=(SOUND, DataLoader(Broken([*SOUND, *SOUND]), 10), SOUND), silent=True)
+
+
+POPULATION = Time("inside", 5, input="static", records=("output", "membranes"), attribute="num_steps")
 
 
 def test_more_outputs_than_classes_are_an_error_in_a_pipeline_before_anything_is_trained(host, folder, monkeypatch):
@@ -237,26 +265,19 @@ def test_more_outputs_than_classes_are_an_error_in_a_pipeline_before_anything_is
         "steps": TRAIN,
         "measure": ["accuracy"],
     }
-    with pytest.raises(DataError, match="gives 100 outputs, and the data have 10 classes.*sum them in forward"):
+    with pytest.raises(
+        DataError, match="gives 100 outputs, and the data have 10 classes.*declare Time\\(..., population=10\\)"
+    ):
         run(pipeline, host=host, allow_code=True, silent=True)
 
 
 def test_many_times_more_outputs_than_labels_are_said_of_data_in_hand(host, folder):
     network = declare(Population(), POPULATION, host=host)
-    words = r"gives 100 outputs, and the labels seen are 0..9; .* output.unflatten\(-1, \(10, -1\)\).sum\(-1\)"
+    words = r"gives 100 outputs, and the labels seen are 0..9; .* declare Time\(..., population=10\)"
     with pytest.warns(UserWarning, match=words):
         measure(network, SOUND, ["accuracy"])
     with pytest.warns(UserWarning, match=words):
         compress(network, steps=[{"use": "prune.l1", "fraction": 0.5}], data=(SOUND,) * 3, silent=True)
-
-
-def test_the_sum_that_the_hint_gives_is_what_the_library_counts():
-    from snntorch import functional as sf
-
-    spikes_TBC = (torch.rand(5, 40, 100) < 0.3).float()
-    summed = spikes_TBC.unflatten(-1, (10, -1)).sum(-1).sum(0).argmax(1)
-    theirs = sf.accuracy_rate(spikes_TBC, LABELS, population_code=True, num_classes=10)
-    assert float((summed == LABELS).float().mean()) == pytest.approx(theirs)
 
 
 def test_looking_at_a_first_batch_leaves_a_loaders_own_generator_as_it_was():
