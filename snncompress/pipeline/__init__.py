@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from snncompress.pipeline.across import IN_HAND
 from snncompress.pipeline.budget import Budget
+from snncompress.pipeline.document import dump
 from snncompress.pipeline.inner import read_component
 from snncompress.pipeline.model import Pipeline, pipeline_model, schema
 from snncompress.pipeline.over import Choice, choices, read_axes
@@ -18,11 +20,13 @@ from snncompress.pipeline.source import (
 )
 
 __all__ = [
+    "IN_HAND",
     "Budget",
     "Choice",
     "Pipeline",
     "Source",
     "choices",
+    "dump",
     "load_pipeline",
     "parts_from",
     "pipeline_from",

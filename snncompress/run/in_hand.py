@@ -16,6 +16,7 @@ from snncompress.components import Data, Inputs
 from snncompress.errors import DataError, ModelError
 from snncompress.measure import loader_of
 from snncompress.network import InHand, Network, Time, evaluating, leaving_generators
+from snncompress.pipeline import IN_HAND, dump
 from snncompress.plugins import Host, guarded
 from snncompress.run.generators import seed_everything
 
@@ -123,6 +124,17 @@ class LoadersInHand:
         """Return the loaders as they are; they have their own splits."""
         del seed
         return self.data
+
+
+def in_hand_text(described: Mapping[str, Any], network: Network) -> str:
+    """Return a pipeline as text that says that its network and its data were in hand, and that cannot be run."""
+    model = {"use": "python", "function": f"{IN_HAND}:network"}
+    data = {**described["data"], "function": f"{IN_HAND}:data"}
+    built = network.source.reference.get("function", network.source.reference.get("use"))
+    return (
+        f"# Written by snncompress.compress(). The network (built by {built!r}) and the data were in hand in Python, so this\n"
+        "# file says what was done and cannot be run as it is. To run it, name a model and data of your own here.\n"
+    ) + dump({**described, "model": model, "data": data})
 
 
 def _samples(split: Any) -> Any:
