@@ -59,13 +59,14 @@ def _said(found: Comparison, entry: Entry) -> str:
 
 def _values(found: Record | Summary) -> Iterator[str]:
     before: Mapping[str, Measurement | SummaryValue] = found.baseline
+    after: Mapping[str, Measurement | SummaryValue] = found.final
     rows = [
         (
             name,
             f"{_told(before[name])} ->" if name in before else "",
             f"{_told(value)} {value.unit.removesuffix('1')}".rstrip(),
         )
-        for name, value in list(found.final.items())[:_MOST_VALUES]
+        for name, value in list(after.items())[:_MOST_VALUES]
     ]
     yield from _aligned(rows)
     yield from _more(len(found.final), _MOST_VALUES)

@@ -8,7 +8,7 @@ from snncompress.pipeline.document import dump
 from snncompress.pipeline.inner import read_component
 from snncompress.pipeline.model import Pipeline, pipeline_model, schema
 from snncompress.pipeline.over import Choice, choices, read_axes
-from snncompress.pipeline.recipes import recipes
+from snncompress.pipeline.recipes import recipes, summary_of
 from snncompress.pipeline.source import (
     Source,
     load_pipeline,
@@ -38,4 +38,5 @@ __all__ = [
     "read_source",
     "recipes",
     "schema",
+    "summary_of",
 ]
