@@ -16,7 +16,7 @@ from snncompress.measure.accuracy import Predictions
 from snncompress.measure.activity import Watcher
 from snncompress.measure.counting.audit import Audit
 from snncompress.measure.counting.counter import Counter
-from snncompress.network import evaluating, leaving_generators
+from snncompress.network import evaluating, leaving_generators, try_out
 
 if TYPE_CHECKING:
     from snncompress.components import Bench, Need
@@ -62,8 +62,10 @@ def observe(network: Network, bench: Bench, needs: frozenset[Need] = frozenset()
         for x_B, y_B in bench.batches("test"):
             x = bench.encode(network, x_B, generator)
             y = torch.as_tensor(y_B).cpu()
-            if counter is not None and not labels:
-                audit(network, x)
+            if not labels:
+                try_out(network, x, split="test")
+                if counter is not None:
+                    audit(network, x)
             with ExitStack() as stack:
                 if counter is not None:
                     stack.enter_context(counter.counting(x, repeats=_repeats(network, x)))
@@ -85,23 +87,15 @@ def observe(network: Network, bench: Bench, needs: frozenset[Need] = frozenset()
 
 
 def audit(network: Network, x: Tensor) -> None:
-    """Run a few samples twice: compare counted operations with the kernels that ran, and both outputs with each other."""
+    """Run a few samples, and compare counted operations with the kernels that ran."""
     few = x[:_AUDITED] if network.time.input == "static" else x[:, :_AUDITED]
     counter = Counter(network)
     kernels = Audit(counter)
     with leaving_generators():
         with counter.counting(few, repeats=False), kernels:
-            first = network.forward(few).mean()
+            network.forward(few)
         network.reset()
     kernels.require_counted()
-    with leaving_generators():
-        again = network.forward(few).mean()
-        network.reset()
-    if not torch.equal(first, again) and not torch.allclose(first, again, rtol=1e-5, atol=1e-6, equal_nan=True):
-        raise StateError(
-            "the network answers differently to the same input after a reset: a module keeps state that no backend clears, "
-            "or draws random numbers without a seed of its own; what is counted would depend on what ran before"
-        )
 
 
 @contextmanager

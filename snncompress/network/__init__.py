@@ -13,6 +13,7 @@ from snncompress.network.proof import Difference, Proof, prove, spike_difference
 from snncompress.network.source import FromArchitecture, InHand, Source
 from snncompress.network.taking_over import TakeOver
 from snncompress.network.time import Time
+from snncompress.network.trial import try_out
 
 __all__ = [
     "Cut",
@@ -53,4 +54,5 @@ __all__ = [
     "spike_difference",
     "spike_trains",
     "start_of",
+    "try_out",
 ]

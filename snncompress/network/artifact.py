@@ -22,6 +22,7 @@ from snncompress.arguments import path_of
 from snncompress.errors import ArtifactError, ModelError, did_you_mean
 from snncompress.network.edits import Edit, edit_from_json
 from snncompress.network.network import Network
+from snncompress.network.rebuild import require_repeatable
 from snncompress.network.source import FromArchitecture, Source
 from snncompress.network.time import Time
 from snncompress.places import ARTIFACT_FILE, artifact_folder
@@ -79,6 +80,8 @@ def load_network(folder: Path, host: Host, *, allow_code: bool = False, values: 
     """Build the network of an artifact; without ``values`` only its structure, on the meta device where possible."""
     reference = read_description(folder)["architecture"]
     source = FromArchitecture(_architecture(reference, host, folder, allow_code=allow_code))
+    if source.architecture.needs_code:
+        require_repeatable(source.initialised, reference["function"])
     if values:
         return restore(folder, source, host)
     with torch.device("meta" if source.architecture.builds_on_meta else "cpu"):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from snncompress.errors import ModelError, did_you_mean
 from snncompress.network.owners import Owners
 from snncompress.selectors import Inventory, Part, TensorPart, assign_roles, is_weight
 
@@ -31,6 +32,15 @@ def inventory_of(root: nn.Module, globs: Mapping[str, Sequence[str]], owners: Ow
         for name, value in root.named_parameters(remove_duplicate=True)
     )
     return Inventory(parts, tensors)
+
+
+def require_roles(root: nn.Module, globs: Mapping[str, Sequence[str]]) -> None:
+    """Raise ModelError where a glob by which a user names the stem or the head matches no module."""
+    paths = [path for path, _ in root.named_modules() if path]
+    for role, patterns in globs.items():
+        for pattern in patterns:
+            if not any(role in found for found in assign_roles(dict.fromkeys(paths, ""), {role: [pattern]}).values()):
+                raise ModelError(f"{role} {pattern!r} matches no module of the network; {did_you_mean(pattern, paths)}")
 
 
 def _roles(module: nn.Module, is_neuron: bool | None) -> frozenset[str]:  # noqa: FBT001 - a lookup's three answers

@@ -33,3 +33,15 @@ def leaving_generators() -> Iterator[None]:
         finally:
             np.random.set_state(numpy_state)  # noqa: NPY002 - see above
             random.setstate(python_state)
+
+
+@contextmanager
+def unseeded_generators() -> Iterator[None]:
+    """Draw what another process would draw, which nobody here can foresee; put the global generators back."""
+    with leaving_generators():
+        drawn = torch.Generator()
+        drawn.seed()
+        torch.set_rng_state(drawn.get_state())
+        np.random.set_state(np.random.RandomState().get_state())  # noqa: NPY002 - a fresh one takes the system's entropy
+        random.setstate(random.Random().getstate())  # noqa: S311 - as above
+        yield

@@ -23,7 +23,7 @@ from snncompress.network.checkpoint import read_checkpoint
 from snncompress.network.cutting import cutting
 from snncompress.network.edits import Edit, Replace, Slice, survivors
 from snncompress.network.inventory import inventory_of
-from snncompress.network.leaving import evaluating, leaving_generators
+from snncompress.network.leaving import evaluating, leaving_generators, unseeded_generators
 from snncompress.network.lines import lines_of
 from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners, find_owners
@@ -114,10 +114,16 @@ class Network:
         self.owners.reset()
 
     def forward(self, x: Tensor) -> Output:
-        """Run the network on x_T... (or x_B... where its input is static); the state is left as it ends."""
+        """Run the network on x_T... (or x_B... where its input is static); the state is left as it ends.
+
+        Raises:
+            ModelError: if the network returns something else than its declaration says.
+        """
         if not isinstance(x, Tensor):
             raise ModelError(f"forward takes a torch tensor, not {shown(x)}")
-        return Output.of(self.own_way(x) if self.fast is None else self.fast(x), self.time)
+        output = Output.of(self.own_way(x) if self.fast is None else self.fast(x), self.time)
+        output.require_sizes(x, self.time)
+        return output
 
     def own_way(self, x: Tensor) -> Any:
         """Return what the module returns as its library runs it."""
@@ -233,12 +239,22 @@ class Network:
 
     def reinitialised(self) -> Network:
         """Return the network with fresh initial values, drawn from the global generators; masks and snapshots stay."""
-        module, time = self.source.initialised()
-        for edit in self.edits:
-            module, time = edit.replay(module, time, self.host)
+        module = self._replayed()
         return self.with_weights(
             {name: value for name, value in module.state_dict().items() if isinstance(value, Tensor)}
         )
+
+    def rebuilt(self) -> Network:
+        """Return the network as another process would build it: the architecture anew, the edits, then every stored tensor."""
+        with unseeded_generators():
+            module = self._replayed()
+        return replace(self, module=module.to(self.device), fast=None).with_weights(self.tensors)
+
+    def _replayed(self) -> nn.Module:
+        module, time = self.source.initialised()
+        for edit in self.edits:
+            module, time = edit.replay(module, time, self.host)
+        return module
 
     def read_checkpoint(self, file: Path) -> dict[str, Tensor]:
         """Read a state dict that fits this network; raise ModelError if it does not."""

@@ -15,8 +15,9 @@ from snncompress.components import Architecture
 from snncompress.errors import ModelError
 from snncompress.network.checkpoint import read_checkpoint
 from snncompress.network.edits import Timesteps
+from snncompress.network.inventory import require_roles
 from snncompress.network.network import Network
-from snncompress.network.rebuild import require_rebuildable
+from snncompress.network.rebuild import require_rebuildable, require_repeatable
 from snncompress.network.source import FromArchitecture, InHand
 from snncompress.network.time import Time
 from snncompress.plugins import Host, guarded
@@ -33,14 +34,24 @@ def open_architecture(
         network: Network = opened(host, values=values)
     else:
         source = FromArchitecture(architecture)
+        what = f"building the model {architecture.use!r}"
         with torch.device("cpu" if values or not architecture.builds_on_meta else "meta"):
-            module, time = guarded(source.build, f"building the model {architecture.use!r}", ModelError)
+            module, time = guarded(source.build, what, ModelError)
         network = Network(module, time, source, host)
+        if architecture.needs_code:
+            guarded(lambda: _require_own_code(network), what, ModelError)
         if values and (file := architecture.checkpoint_path()):
             network = network.with_weights(read_checkpoint(file, network.tensors))
     if timesteps is not None and timesteps != network.time.T and network.time.runner != "none":
         network = network.edited([Timesteps(timesteps)])
     return network
+
+
+def _require_own_code(network: Network) -> None:
+    """Raise ModelError where a user's own module cannot be built again, or has no part of the name that it gives one."""
+    reference = network.source.reference
+    require_repeatable(network.source.initialised, str(reference.get("function", reference["use"])))
+    require_roles(network.module, network.source.roles())
 
 
 def require_network(value: Any, verb: str) -> None:
@@ -78,7 +89,8 @@ def declare(
         host: the plugins; those installed by default.
 
     Raises:
-        ModelError: if no other process could build the module from ``build`` and ``arguments``.
+        ModelError: if no other process could build the module from ``build`` and ``arguments``, or ``stem`` or ``head``
+            match nothing.
     """
     if not isinstance(module, nn.Module) or not isinstance(time, Time):
         given = f"{type(module).__name__!r} and {type(time).__name__!r}"
@@ -104,6 +116,7 @@ def declare(
     }
     network = Network(module, time, InHand(module, time, reference, roles), host)
     network.reset()
+    require_roles(module, roles)
     require_rebuildable(module, import_object(place) if isinstance(maker, str) else maker, dict(arguments or {}))
     pristine = copy.deepcopy(module)
     return Network(module, time, InHand(pristine, time, reference, roles), host)

@@ -34,6 +34,18 @@ class Output:
         """Return the output of each step, [T, B, C]; one step where the mean has been taken."""
         return self.logits.unsqueeze(0) if self.averaged else self.logits
 
+    def require_sizes(self, x: Tensor, time: Time) -> None:
+        """Raise ModelError unless there is one output for each step (where it is not averaged) and each sample of ``x``."""
+        steps, samples = (time.T, len(x)) if time.input == "static" else x.shape[:2]
+        wanted = (samples,) if self.averaged else (steps, samples)
+        found = tuple(self.logits.shape[:-1])
+        if found != wanted:
+            layout = "[B, C]" if self.averaged else "[T, B, C]"
+            raise ModelError(
+                f"the network returned {list(self.logits.shape)} for {steps} time step(s) of {samples} sample(s), but its "
+                f"declaration says T={time.T} and output={time.output!r}: {layout}"
+            )
+
     @classmethod
     def of(cls, returned: Any, time: Time) -> Output:
         """Read what a module returned in the way that ``time`` declares; raise ModelError if it does not fit."""

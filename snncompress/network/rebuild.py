@@ -1,4 +1,4 @@
-"""Whether another process could build a module in hand again."""
+"""Whether another process could build a module again."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from snncompress.errors import ModelError
+from snncompress.network.constants import differing_constants
+from snncompress.network.leaving import unseeded_generators
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -22,10 +23,7 @@ def require_rebuildable(module: nn.Module, maker: Callable[..., Any], arguments:
     """Raise ModelError unless ``maker(**arguments)`` gives a module like ``module``: the same tensors and settings."""
     _require_callable(maker, arguments)
     _require_initialised(module, "the module in hand")
-    state = torch.get_rng_state()
-    made = maker(**arguments)
-    torch.set_rng_state(state)
-    fresh = made[0] if isinstance(made, tuple) else made
+    fresh = built_unseeded(lambda: maker(**arguments))
     _require_initialised(fresh, f"what {maker.__qualname__!r} builds")
     if difference := next(_differing_tensors(module, fresh), None):
         raise ModelError(
@@ -37,6 +35,42 @@ def require_rebuildable(module: nn.Module, maker: Callable[..., Any], arguments:
             f"{maker.__qualname__!r} called with {dict(arguments)} builds a module of other settings than the one in "
             f"hand: {difference}; set them where the module is built, so that an artifact builds the same"
         )
+    require_repeatable(lambda: maker(**arguments), maker.__qualname__)
+
+
+def require_repeatable(build: Callable[[], Any], name: str) -> None:
+    """Raise ModelError unless a second call of ``build`` gives the same module, whatever the random generators hold.
+
+    Values in the state dict may differ, for an artifact stores them. What else a module draws or counts while it is built
+    would be lost.
+    """
+    one, other = built_unseeded(build), built_unseeded(build)
+    known = {id(value): name for name, value in one.named_parameters()}
+    if shared := next((name for name, value in other.named_parameters() if id(value) in known), None):
+        raise ModelError(
+            f"{name!r} returns a module with the very same {shared!r} each time it is called; build every part anew in it"
+        )
+    differences = (*_differing_tensors(one, other), *_differing_lines(one, other))
+    if differences:
+        raise ModelError(f"{name!r} builds another module each time it is called: {differences[0]}")
+    if constant := next(differing_constants(one, other), None):
+        raise ModelError(
+            f"{constant!r} of {name!r} has other values each time the module is built, and its state dict does not hold them, "
+            f"so another process would build another network; store them: {_registered(constant)}"
+        )
+
+
+def built_unseeded(build: Callable[[], Any]) -> nn.Module:
+    """Return the module that ``build`` gives in another process, where nobody has seeded the generators."""
+    with unseeded_generators():
+        made = build()
+    module: nn.Module = made[0] if isinstance(made, tuple) else made
+    return module
+
+
+def _registered(constant: str) -> str:
+    leaf = constant.rpartition(".")[2]
+    return f"self.register_buffer({leaf!r}, ...)" if leaf.isidentifier() else "use self.register_buffer(NAME, ...)"
 
 
 def _require_callable(maker: Callable[..., Any], arguments: Mapping[str, Any]) -> None:

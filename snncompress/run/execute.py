@@ -34,6 +34,7 @@ class Execution:
     output: Path
     device: str = "cpu"
     watch: Watch = field(default_factory=Watch)
+    tried: bool = False
 
     def run(self) -> Record:
         """Carry out the plan and return its record; everything finished is in the store, whatever happens."""
@@ -139,7 +140,7 @@ class Execution:
         return self._states[index]
 
     def _opened(self, index: int) -> Network:
-        from snncompress.network import open_architecture, restore
+        from snncompress.network import open_architecture, restore, try_out
         from snncompress.run.generators import derived_seed, seed_everything
 
         pipeline = self.plan.pipeline
@@ -148,7 +149,11 @@ class Execution:
         if index:
             network = restore(self.store.place(self.plan.keys[index]), network.source, self.plan.host)
         network.module.to(self.device)
-        return network.with_probe(self._probe(network))
+        probe = self._probe(network)
+        if not self.tried:
+            try_out(network, probe, split="training", rebuild=True)
+            self.tried = True
+        return network.with_probe(probe)
 
     def _probe(self, network: Network, size: int = 64) -> Any:
         x_B, _ = next(iter(self._bench.batches("train")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from snncompress.components import Data, Inputs
-from snncompress.errors import DataError, ModelError
+from snncompress.errors import DataError
 from snncompress.measure import loader_of
-from snncompress.network import InHand, Network, Time, evaluating, leaving_generators
+from snncompress.network import Network, Time, leaving_generators, try_out
 from snncompress.pipeline import IN_HAND, dump
-from snncompress.plugins import Host, guarded
+from snncompress.plugins import Host
 from snncompress.run.generators import seed_everything
 
 _NUM_TRIED = 64
@@ -175,33 +175,5 @@ def _num_classes(network: Network, x_B: Tensor, kind: str) -> int:
     x = x_B.transpose(0, 1) if kind == "frames" else x_B
     if network.time.input == "sequence" and kind == "static":
         x = x_B.expand(network.time.T, *x_B.shape)
-    what = f"running the network on {str(x.dtype).removeprefix('torch.')} {list(x.shape)} of the training data"
-    with leaving_generators():
-        return guarded(lambda: _tried(network, x.to(network.device)), what, ModelError)
-
-
-def _tried(network: Network, x: Tensor) -> int:
-    expected = _output(network.copy(), x)
-    if isinstance(network.source, InHand) and not _same(expected, _output(_rebuilt(network), x)):
-        raise ModelError(
-            "another process would build a network that computes something else, although every stored tensor is equal; "
-            "set where the module is built what the module in hand was given later (a scale, a buffer that is not stored)"
-        )
-    return int(expected.shape[1])
-
-
-def _output(network: Network, x: Tensor) -> Tensor:
-    seed_everything(0)
-    with evaluating(network.module), torch.no_grad():
-        return network.forward(x).mean()
-
-
-def _rebuilt(network: Network) -> Network:
-    module, _ = network.source.initialised()
-    for edit in network.edits:
-        module, _ = edit.replay(module, network.time, network.host)
-    return replace(network, module=module.to(network.device)).with_weights(network.tensors)
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+    tried = try_out(network.copy(), x.to(network.device), split="training", rebuild=True)
+    return int(tried.logits.shape[-1])

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from odd_networks import Reservoir
 from safetensors.torch import load_file
 
-from snncompress import ArtifactError, Replace, Timesteps, load, save
-from snncompress.network import load_network
+from snncompress import ArtifactError, ModelError, Network, Replace, Time, Timesteps, load, save
+from snncompress.network import InHand, load_network
 from snncompress.network.artifact import read_description
 from snncompress.references import ArtifactFolder
 
@@ -196,3 +197,11 @@ def test_a_description_of_something_else_is_told(tmp_path, text, message):
     with pytest.raises(ArtifactError, match=message):
         read_description(tmp_path)
     assert ArtifactFolder(folder=str(tmp_path)).underlying() == {}
+
+
+def test_an_artifact_whose_module_draws_its_constants_is_refused(tmp_path, host):
+    module, time = Reservoir(), Time("multi_step", 3)
+    reference = {"use": "python", "function": "odd_networks:Reservoir", "arguments": {}, "time": time.to_json()}
+    save(Network(module, time, InHand(module, time, reference), host), tmp_path)
+    with pytest.raises(ModelError, match="'connections' of 'odd_networks:Reservoir' has other values each time"):
+        load(tmp_path, allow_code=True, host=host)

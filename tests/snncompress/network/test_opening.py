@@ -104,3 +104,18 @@ def test_one_glob_names_a_role_as_well_as_several(host):
 def test_what_is_no_module_or_no_time_is_told(host, module, time):
     with pytest.raises(ModelError, match="declare takes a torch module and a snncompress.Time"):
         declare(module, time, host=host)
+
+
+@pytest.mark.parametrize("role", ["stem", "head"])
+def test_a_glob_that_names_no_module_is_told_with_a_near_name(host, role):
+    with pytest.raises(ModelError, match=f"{role} 'fc3' matches no module of the network; did you mean 'fc[12]'"):
+        declare(JellyNet(), Time("multi_step", 4), host=host, **{role: ["fc1", "fc3"]})
+    with pytest.raises(ModelError, match=f"{role} 'fc3' matches no module"):
+        open_architecture(PythonFunction(function="own_networks:JellyNet", **{role: ("fc3",)}), host)
+
+
+@pytest.mark.parametrize("values", [True, False])
+def test_values_drawn_while_building_are_refused_before_any_data_are_read(host, values):
+    torch.manual_seed(0)
+    with pytest.raises(ModelError, match="'connections' of 'odd_networks:Reservoir' has other values each time"):
+        open_architecture(PythonFunction(function="odd_networks:Reservoir"), host, values=values)

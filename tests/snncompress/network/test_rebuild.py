@@ -1,10 +1,11 @@
 import pytest
 import torch
+from odd_networks import Reservoir
 from own_networks import JellyNet, Lazy
 from spikingjelly.activation_based import functional
 
 from snncompress import ModelError
-from snncompress.network.rebuild import require_rebuildable
+from snncompress.network.rebuild import require_rebuildable, require_repeatable
 
 
 def test_the_same_settings_pass_whatever_the_values():
@@ -57,3 +58,50 @@ def test_lazy_modules_are_refused_before_and_after_their_first_batch():
 def test_arguments_that_no_artifact_can_hold_are_refused():
     with pytest.raises(ModelError, match="plain JSON values"):
         require_rebuildable(JellyNet(), JellyNet, {"hidden": torch.tensor(32)})
+
+
+@pytest.mark.parametrize(
+    ("keep", "name"),
+    [
+        ("attribute", "'connections'"),
+        ("list", "'parts.0'"),
+        ("numpy", "'connections'"),
+        ("not stored", "'connections'"),
+        ("counted", "'connections'"),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_values_drawn_while_building_are_named_whatever_the_seed(keep, name, seed):
+    torch.manual_seed(seed)
+    with pytest.raises(ModelError, match=f"{name} of 'Reservoir' has other values each time the module is built"):
+        require_rebuildable(Reservoir(keep), Reservoir, {"keep": keep})
+
+
+def test_a_module_of_another_structure_each_time_is_told():
+    with pytest.raises(
+        ModelError, match="'Reservoir' builds another module each time it is called: 'more.*' is .*missing"
+    ):
+        require_repeatable(lambda: Reservoir("structure"), "Reservoir")
+
+
+@pytest.mark.parametrize("part", ["whole", "layer"])
+def test_a_function_that_gives_the_same_parts_again_is_told(part):
+    made = torch.nn.Linear(2, 2)
+    with pytest.raises(ModelError, match=r"'kept' returns a module with the very same '.*weight' each time"):
+        require_repeatable(lambda: made if part == "whole" else torch.nn.Sequential(made), "kept")
+
+
+def test_drawn_values_that_the_state_dict_holds_pass():
+    require_rebuildable(Reservoir("buffer"), Reservoir, {"keep": "buffer"})
+
+
+def test_a_module_that_seeds_itself_is_the_same_each_time():
+    def seeded():
+        torch.manual_seed(3)
+        return Reservoir()
+
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    require_repeatable(seeded, "seeded")
+    assert torch.equal(torch.rand(3), expected)

@@ -64,6 +64,7 @@ def test_a_network_without_a_fast_way_says_so(folder, pipeline, host):
     pipeline["steps"] = [{"use": "train", "epochs": 1}]
     pipeline["model"]["time"] = {
         "runner": "inside",
+        "T": 2,
         "input": "static",
         "records": ["output", "membranes"],
         "settable": False,
