@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from snncompress.components import ComparisonReporter, Reporter, SummaryReporter, TerminalReporter
+from snncompress.components import ComparisonReporter, Reporter, SummaryReporter
 from snncompress.errors import InputError, did_you_mean
 from snncompress.plugins import Host
 from snncompress.record import Measurement, Record, Summary
+from snncompress.report import print_on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,7 +80,7 @@ def _number(value: float | None) -> str:
 def show_report(record: Record | Summary, form: str, host: Host) -> None:
     """Print a record or a summary as a reporter of that name renders it."""
     reporter = _reporter(form, host)
-    if _on_terminal(record, reporter):
+    if print_on_terminal(record, reporter):
         return
     if isinstance(record, Record):
         click.echo(reporter.render(record), nl=False)
@@ -92,7 +92,7 @@ def show_report(record: Record | Summary, form: str, host: Host) -> None:
 
 def show_comparison(comparison: Comparison, form: str, host: Host) -> None:
     """Print a comparison as a reporter of that name renders it."""
-    if not _on_terminal(comparison, _reporter(form, host)):
+    if not print_on_terminal(comparison, _reporter(form, host)):
         click.echo(comparison_page(comparison, form, host), nl=False)
 
 
@@ -102,16 +102,6 @@ def comparison_page(comparison: Comparison, form: str, host: Host) -> str:
     if not isinstance(reporter, ComparisonReporter):
         raise InputError(f"reporter {form!r} renders no comparison; use --json")
     return reporter.render_comparison(comparison)
-
-
-def _on_terminal(found: Record | Summary | Comparison, reporter: Reporter) -> bool:
-    """Print with rich and return True where stdout is a terminal and the reporter knows how; files get plain text."""
-    if not (sys.stdout.isatty() and isinstance(reporter, TerminalReporter)):
-        return False
-    from rich.console import Console
-
-    Console().print(reporter.for_terminal(found))
-    return True
 
 
 def _reporter(form: str, host: Host) -> Reporter:

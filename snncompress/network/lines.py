@@ -25,7 +25,8 @@ def lines_of(network: Network) -> Iterator[str]:
     if network.masks:
         whole = sum(mask.numel() for mask in network.masks.values())
         zeroed = whole - sum(int(mask.sum()) for mask in network.masks.values())
-        yield f"  masks: {zeroed:,} of {whole:,} weights in {len(network.masks)} tensors are held at zero"
+        tensors = "1 tensor" if len(network.masks) == 1 else f"{len(network.masks)} tensors"
+        yield f"  masks: {zeroed:,} of {whole:,} weights in {tensors} are held at zero"
     if network.edits:
         yield "  edits: " + listed([str(edit.to_json()["edit"]) for edit in network.edits], _MOST_NAMED)
     if network.snapshots:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from snncompress.pipeline.across import IN_HAND
 from snncompress.pipeline.budget import Budget
+from snncompress.pipeline.document import dump
 from snncompress.pipeline.inner import read_component
 from snncompress.pipeline.model import Pipeline, pipeline_model, schema
 from snncompress.pipeline.over import Choice, choices, read_axes
-from snncompress.pipeline.recipes import recipes
+from snncompress.pipeline.recipes import recipes, summary_of
 from snncompress.pipeline.source import (
     Source,
     entries_of,
@@ -19,11 +21,13 @@ from snncompress.pipeline.source import (
 )
 
 __all__ = [
+    "IN_HAND",
     "Budget",
     "Choice",
     "Pipeline",
     "Source",
     "choices",
+    "dump",
     "entries_of",
     "load_pipeline",
     "parts_from",
@@ -36,4 +40,5 @@ __all__ = [
     "read_source",
     "recipes",
     "schema",
+    "summary_of",
 ]

@@ -15,16 +15,39 @@ from snncompress.strategy import Problem, Where
 if TYPE_CHECKING:
     from snncompress.plugins import Host
 
+IN_HAND = "in_hand"
+"""The module that stands in a file where no function can be named: `in_hand:network`, `in_hand:data`."""
+
 
 def check_across(data: Mapping[str, Any], host: Host) -> list[Problem]:
     """Return the problems that concern more than one entry of an expanded pipeline."""
     return [
+        *_in_hand(data),
         *_seeds(data),
         *_twice(data, "export"),
         *_twice(data, "report"),
         *_encoded(data, host),
         *_measured(data, host),
     ]
+
+
+def _in_hand(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Tell where a file was written by ``compress``, whose network and data no file can name."""
+    sections = {name: data.get(name) for name in ("model", "data")}
+    held = [name for name, entry in sections.items() if isinstance(entry, Mapping) and _is_in_hand(entry)]
+    if held:
+        what = " and ".join({"model": "the network", "data": "the data"}[name] for name in held)
+        were = "was" if held == ["model"] else "were"
+        hint = {"model": "a model, for example file:runs/NAME/final", "data": "data"}
+        yield Problem(
+            (held[0],),
+            f"{what} {were} in hand in Python when this was written",
+            f"name {' and '.join(hint[name] for name in held)}",
+        )
+
+
+def _is_in_hand(entry: Mapping[str, Any]) -> bool:
+    return str(entry.get("function", "")).startswith(f"{IN_HAND}:")
 
 
 def _seeds(data: Mapping[str, Any]) -> Iterator[Problem]:

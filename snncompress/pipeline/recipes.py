@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,3 +17,10 @@ def recipes(host: Host) -> dict[str, Path]:
         for path in sorted((Path(folder) / "recipes").glob("*.yaml")):
             found[path.stem if path.stem not in found else f"{zoo}/{path.stem}"] = path
     return found
+
+
+def summary_of(recipe: Path) -> str:
+    """Return what a recipe says of itself: the comment that it begins with; its file where it begins with none."""
+    lines = recipe.read_text(encoding="utf-8", errors="replace").splitlines()
+    said = " ".join(line.lstrip("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
+    return said.strip() or str(recipe)

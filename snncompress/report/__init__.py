@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snncompress.report.comparison import Comparison, EnergyRanking, Entry, Verdict
+from snncompress.report.display import print_on_terminal, print_record
 from snncompress.report.judging import compare
 from snncompress.report.listing import FinishedRun, finished_runs
 from snncompress.report.pareto import front
@@ -20,6 +21,8 @@ __all__ = [
     "finished_runs",
     "front",
     "paired",
+    "print_on_terminal",
+    "print_record",
     "read_entries",
     "read_result",
     "read_swept",

@@ -10,6 +10,7 @@ from snncompress.arguments import path_of
 from snncompress.pipeline import Pipeline, Source, entries_of, pipeline_from, read_source
 from snncompress.plan import make_plan, make_plans
 from snncompress.plugins import Host
+from snncompress.report import print_record
 from snncompress.run.folder import of_plan, planned, run_folder
 from snncompress.run.replicates import Replicates, replicated
 from snncompress.run.result import RUNS, STORE, Result, executed, require_device
@@ -79,7 +80,7 @@ def compress(
     device: str = "cpu",
     silent: bool = False,
 ) -> Result:
-    """Compress a network in hand with ordinary data loaders.
+    """Compress a network in hand with ordinary data loaders; unless silent, end with the table that the command line prints.
 
     Args:
         network: your module and its declaration, ``snncompress.declare(module, Time(...))``.
@@ -99,14 +100,14 @@ def compress(
         store: the step store.
         overwrite: whether such results are replaced.
         device: ``cpu`` or ``cuda``.
-        silent: whether to show no progress.
+        silent: whether to show no progress and no table.
 
     Raises:
         PipelineError: with every problem of the steps at once.
         StepError: if a step fails; what was finished is kept.
     """
     from snncompress.network import leaving_generators, require_declared
-    from snncompress.run.in_hand import LoadersInHand, NetworkInHand
+    from snncompress.run.in_hand import LoadersInHand, NetworkInHand, in_hand_text
 
     require_declared(network, "compress")
     with leaving_generators():
@@ -118,12 +119,12 @@ def compress(
             "name": name,
             "model": {
                 "use": "python",
-                "function": network.source.reference.get("function", "in_hand:network"),
+                "function": network.source.reference.get("function", "a_place:holder"),
                 "arguments": network.source.reference.get("arguments", {}),
             },
             "data": {
                 "use": "python",
-                "function": "in_hand:data",
+                "function": "a_place:holder",
                 "shape": [1] * (4 if kind == "frames" else 3),  # a place holder: samples in hand may have any shape
                 "num_classes": samples.inputs().num_classes,
                 "kind": kind,
@@ -141,8 +142,12 @@ def compress(
             update={"model": model, "data": samples, "timesteps": network.time.T}
         )
         kept = Store(path_of(store, "store"))
-        plan = make_plan(pipeline, host, kept, lines=source.lines, text=source.text, allow_code=True, device=device)
+        text = in_hand_text(described, network)
+        plan = make_plan(pipeline, host, kept, lines=source.lines, text=text, allow_code=True, device=device)
         require_device(device)
         asked = RUNS / pipeline.name if output is None else path_of(output, "output")
         with run_folder(asked, {"": of_plan(plan)}, kept, host, overwrite=overwrite) as folder:
-            return executed(plan, kept, folder, device, silent=silent)
+            result = executed(plan, kept, folder, device, silent=silent)
+    if not silent:
+        print_record(result.record, host)
+    return result

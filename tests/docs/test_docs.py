@@ -119,6 +119,17 @@ def test_what_a_guide_runs_does_run(page, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+GIVEN = re.compile(r"(?:--set|--over)[ =]([^\s'\"`]*)")
+"""What follows an option up to the next space or quote: of a value in quotes, nothing."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_values_that_a_shell_would_expand_are_in_quotes(page):
+    """Unquoted brackets and braces are patterns of file names to zsh, which then runs nothing."""
+    given = GIVEN.findall(page.read_text(encoding="utf-8"))
+    assert [text for text in given if set(text) & set("[]{}*?!")] == []
+
+
 def test_the_strategy_of_the_guide_is_the_tested_plugin():
     shown = named(DOCS / "guides" / "plugins.md")
     published = ROOT / "tests" / "third_party" / "good"

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from snncompress.cli import main
 from snncompress.cli.program import VERBS, Program
 from snncompress.errors import ModelError, PipelineError, StepError
+from snncompress.pipeline import summary_of
 
 PIPELINE = """\
 version: 1
@@ -155,6 +156,18 @@ def test_recipes_are_listed_printed_and_can_be_named(run):
         assert run("recipes", name).stdout == text
         assert run("validate", f"recipe:{name}").exit_code == 0
     assert run("recipes", "nothing-like-it").exit_code == 2
+
+
+def test_recipes_are_listed_with_what_they_say_of_themselves(run):
+    shown = " ".join(run("recipes").stdout.split())
+    assert shown.startswith("recipe:cifar10-s-dsp-slif CIFAR-10-S: of the first 10,000 rows of CIFAR-10")
+    assert "recipe:digits-lottery A lottery ticket of a Spikformer on scikit-" in shown
+    assert "five rounds of 37 % leave 9.9 % of the weights." in shown
+    assert ".yaml" not in shown
+    Path("bare.yaml").write_text(PIPELINE, encoding="utf-8")
+    assert summary_of(Path("bare.yaml")) == "bare.yaml"
+    Path("said.yaml").write_text(f"# One.\n#  Two.\n\n# Three.\n{PIPELINE}", encoding="utf-8")
+    assert summary_of(Path("said.yaml")) == "One. Two."
 
 
 @pytest.mark.parametrize(

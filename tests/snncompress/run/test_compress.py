@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from own_networks import JellyNet, LoopNet, Scaled, jelly_chain
 from sklearn.datasets import load_digits
 from spikingjelly.activation_based import neuron
@@ -11,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from snncompress import DataError, ModelError, PipelineError, StepError, Time, compress, declare, run
+from snncompress.cli import main
 from snncompress.run.generators import generator_states, seed_everything
 from snncompress.run.in_hand import LoadersInHand, NetworkInHand
 
@@ -307,3 +309,35 @@ def test_a_run_says_what_was_proved_and_of_which_layers_little(folder, digits_lo
         "  replace proved: 640 spikes of 2 layers equal in float64, 0 differ in float32; "
         "little is shown of layers that stay silent on the batch: '4'"
     )
+
+
+def test_it_ends_in_the_table_of_the_command_line_unless_silent(folder, host, loaders, capsys):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    result = compress(network, steps=PRUNE, data=loaders)
+    shown = capsys.readouterr().out
+    assert shown == (result.folder / "report.txt").read_text(encoding="utf-8")
+    assert CliRunner().invoke(main, ["report", str(result.folder)]).stdout == shown
+    compress(network, steps=PRUNE, data=loaders, silent=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_pipeline_made_with_data_in_hand_says_so_and_cannot_be_run(folder, host, loaders):
+    network = declare(JellyNet(), Time("multi_step", 4), host=host)
+    file = compress(network, steps=PRUNE, data=loaders, silent=True).folder / "pipeline.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith(
+        "# Written by snncompress.compress(). The network (built by 'own_networks:JellyNet') and the data were in hand"
+    )
+    for verb in ("run", "validate", "plan", "inspect"):
+        done = CliRunner().invoke(main, [verb, str(file)])
+        assert done.exit_code == 2
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"{file}:")
+        assert line.endswith(
+            ": model: the network and the data were in hand in Python when this was written; "
+            "name a model, for example file:runs/NAME/final and data"
+        )
+    with pytest.raises(PipelineError, match="the data were in hand in Python when this was written; name data"):
+        run(str(file), overrides=["model=snntorch.convnet"], host=host)
+    named = ["model=snntorch.convnet", "data={use: digits, size: 8}", "name=named", "steps=[{use: train, epochs: 1}]"]
+    assert run(str(file), overrides=named, host=host, silent=True).folder == Path("runs/named")
