@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from snncompress.report import paired
+
 Record = dict[str, Any]
 
 COLUMNS = {
@@ -68,12 +70,15 @@ def first_epochs(slif: Sequence[Record], lif: Sequence[Record]) -> str:
 
 
 def verdict(slif: Sequence[Record], lif: Sequence[Record]) -> str:
-    """Return the paired differences of test accuracy in points, and what the rule of paired seeds says of them."""
+    """Return the paired differences of test accuracy in points, and what a paired t-test says of them."""
     pairs = [[record["final"]["accuracy"]["value"] for record in pair] for pair in zip(slif, lif, strict=True)]
-    gaps = [round(100 * (one - other), 6) for one, other in pairs]
-    signs = {(gap > 0) - (gap < 0) for gap in gaps}
-    said = {frozenset({1}): "sLIF better", frozenset({-1}): "sLIF worse"}.get(frozenset(signs), "no difference seen")
-    return f"{', '.join(f'{gap:+.1f}' for gap in gaps)}; {said}"
+    gaps = ", ".join(f"{100 * (one - other):+.1f}" for one, other in pairs)
+    found = paired([one for one, _ in pairs], [other for _, other in pairs])
+    if found is None or found.p is None:
+        return f"{gaps}; too few seeds"
+    if not found.differs:
+        return f"{gaps}; no difference seen, {found.reason.partition(',')[0]}"
+    return f"{gaps}; sLIF {'better' if found.mean > 0 else 'worse'}, {found.reason.partition(',')[0]}"
 
 
 def rows(sweep: Path) -> Iterator[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         NeuronBackend,
         NeuronKind,
         Reporter,
+        SynapseBackend,
     )
     from snncompress.counts import Activity, LayerActivity, OperationCounts, Row
     from snncompress.errors import (
@@ -92,7 +93,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "anatomy": "Block Dimension Firing Place Preparation Width",
     "components": "Anatomy Architecture Backend Bench Data Dataset Encoder EnergyModel Exporter Inputs Metric ModuleBuilder "
-    "NeuronBackend NeuronKind Reporter",
+    "NeuronBackend NeuronKind Reporter SynapseBackend",
     "counts": "Activity LayerActivity OperationCounts Row",
     "errors": "ArtifactError CountError DataError EditError InputError ModelError PipelineError PluginError ProofError "
     "SnncompressError StateError StepError did_you_mean listed",
@@ -190,6 +191,7 @@ __all__ = [
     "Strategy",
     "Summary",
     "SummaryValue",
+    "SynapseBackend",
     "TakeOver",
     "Time",
     "Timesteps",

@@ -18,10 +18,9 @@ from snncompress.record import Measurement, Record, Summary
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from torch import Generator, Tensor, nn
-    from torch.utils.data import DataLoader
 
     from snncompress.anatomy import Block
-    from snncompress.measure import Observation
+    from snncompress.measure import Batches, Observation
     from snncompress.network import Network, Time
     from snncompress.report import Comparison
     from snncompress.speed import Fusible
@@ -69,7 +68,10 @@ class Data:
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A data set: settings and how to read it."""
+    """A data set: settings and how to read it.
+
+    A property ``leaves_unit_interval`` is optional: whether its settings take the values out of 0..1.
+    """
 
     @property
     def use(self) -> str:
@@ -87,7 +89,10 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class Encoder(Protocol):
-    """How a static image becomes T time steps."""
+    """How a static image becomes T time steps.
+
+    ``needs_unit_interval: ClassVar[bool]`` is optional: whether it takes values in 0..1 alone.
+    """
 
     @property
     def use(self) -> str:
@@ -172,7 +177,10 @@ class Backend(Protocol):
         """Turn a module (already copied) to float64 in place, mending what of this library stays in float32."""
 
     def adopt(self, module: nn.Module) -> None:
-        """Make a copied module known to its library where that keeps lists of instances."""
+        """Make a copied module known to its library where that keeps lists of instances; called for every copy.
+
+        Hold it weakly, so that a copy can be freed.
+        """
 
 
 class ModuleBuilder(Protocol):
@@ -192,6 +200,18 @@ class Anatomy(Protocol):
         """Yield the blocks of ``network`` that this anatomy knows, in the order in which they run.
 
         ``x`` is a small batch as ``forward`` takes it, perhaps on the meta device, for anatomies that watch it flow.
+        """
+
+
+@runtime_checkable
+class SynapseBackend(Protocol):
+    """A backend that knows parameters of its library which look like synaptic weights and are not; optional."""
+
+    def beside_synapses(self, module: nn.Module) -> Iterable[str]:
+        """Yield names, from ``module`` down, of parameters inside layers that are no synaptic weights.
+
+        For example the leak of a neuron that is computed by a recurrent layer, or a matrix that mixes time steps. It is
+        asked of every module of a network, whichever library it is of.
         """
 
 
@@ -293,8 +313,8 @@ class Bench(Protocol):
     def seed(self) -> int:
         """The seed of the pipeline."""
 
-    def batches(self, split: Literal["train", "validation", "test"] = "test") -> DataLoader[Any]:
-        """Return batches (x_B..., y_B) in a fixed order."""
+    def batches(self, split: Literal["train", "validation", "test"] = "test") -> Batches:
+        """Return batches (x_B..., labels_B) in a fixed order; each is checked when it is read."""
 
     def encode(self, network: Network, x_B: Tensor, generator: Generator) -> Tensor:
         """Return what the network takes: x_T... (or x_B... where its input is static), on its device."""

@@ -77,7 +77,7 @@ def _new_manager() -> pluggy.PluginManager:
     return manager
 
 
-@dataclass
+@dataclass(repr=False)
 class Host:
     """Hold the plugins that loaded, what they provide, and the faults of those that did not.
 
@@ -148,6 +148,14 @@ class Host:
         owner = self._owners.get((kind, name))
         return next((plugin for plugin in self.plugins if plugin.name == owner), None)
 
+    def __repr__(self) -> str:
+        return f"Host({len(self.plugins)} plugins, {len(self.faults)} faults)"
+
+    def named(self, kind: str, use: str) -> str:
+        """Say what a thing is and whose: ``metric 'accuracy' of plugin 'measures'``."""
+        owner = self.owner(kind, use)
+        return f"{hookspecs.REGISTRATION[kind]} {use!r}" + (f" of plugin {owner.name!r}" if owner else "")
+
     def excuse(self) -> str:
         """Say which plugins failed to load and so might have provided a missing name; empty if none."""
         if not self.faults:
@@ -206,6 +214,14 @@ def guarded(work: Callable[[], T], what: str, error: type[SnncompressError]) -> 
     except Exception as cause:
         place = traceback.extract_tb(cause.__traceback__)[-1]
         raise error(f"{what} failed: {_one_line(cause)} ({Path(place.filename).name}:{place.lineno})") from cause
+
+
+def returned(value: Any, kind: type[T], what: str, error: type[SnncompressError]) -> T:
+    """Return what foreign code returned, as the kind that it must be; raise ``error`` where it is another."""
+    if isinstance(value, kind):
+        return value
+    given = "None" if value is None else f"{type(value).__name__!r}"
+    raise error(f"{what} returned {given}, where {kind.__name__!r} is needed")
 
 
 def _known_hooks() -> set[str]:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from snncompress.arguments import path_of
 from snncompress.code import import_object
 from snncompress.components import Inputs
-from snncompress.errors import ModelError
+from snncompress.errors import ArtifactError, ModelError
+from snncompress.places import ARTIFACT_FILE, artifact_folder
 from snncompress.settings import Names, Settings
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class ArtifactFolder(Settings):
     """Open the artifact of an earlier run, ``file:FOLDER``."""
 
     use: Literal["file"] = "file"
-    folder: str = Field(description="The folder that holds network.json and weights.safetensors.")
+    folder: str = Field(description="The folder that holds network.json and weights.safetensors, or that of a run.")
     shorthand: ClassVar[str] = "folder"
     builds_on_meta: ClassVar[bool] = True
 
@@ -89,21 +91,22 @@ class ArtifactFolder(Settings):
     def underlying(self) -> dict[str, Any]:
         """Return the reference of the artifact's architecture, ``use`` and its settings; empty where the file has none."""
         try:
-            described = json.loads((Path(self.folder) / "network.json").read_text(encoding="utf-8"))
+            described = json.loads((self._place() / ARTIFACT_FILE).read_text(encoding="utf-8"))
             return dict(described["architecture"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, ArtifactError, RecursionError):
             return {}  # opening it says what is wrong
 
     def resolved(self, inputs: Inputs, timesteps: int | None) -> ArtifactFolder:
-        """Return the settings as they are: the artifact knows its sizes."""
+        """Return the settings as they are: the artifact knows its sizes. Raise ArtifactError where there is none."""
         del inputs, timesteps
+        self._place()
         return self
 
     def opened(self, host: Host, *, values: bool) -> Network:
         """Open the artifact with its edits and, if asked, its values."""
         from snncompress.network.artifact import load_network
 
-        return load_network(Path(self.folder), host, allow_code=True, values=values)
+        return load_network(self._place(), host, allow_code=True, values=values)
 
     def build(self) -> tuple[nn.Module, Time]:
         """Return the artifact's structure; the edits are lost, so ``opened`` is what the core calls."""
@@ -115,4 +118,8 @@ class ArtifactFolder(Settings):
 
     def checkpoint_path(self) -> Path | None:
         """Return the artifact folder."""
-        return Path(self.folder)
+        return self._place()
+
+    def _place(self) -> Path:
+        place = path_of(self.folder, "folder")
+        return artifact_folder(place) if place.exists() else place  # that it is missing is said where it is opened

@@ -88,18 +88,67 @@ _ADDED = ("bias", "pos_embed", "cls_token", "reg_token")
 
 
 def is_weight(name: str, shape: Sequence[int]) -> bool:
-    """Tell whether a parameter multiplies activations, by its name and shape: tables of biases and embeddings do not."""
+    """Tell whether a parameter is a matrix of weights, by its name and shape.
+
+    Tables of biases and embeddings are added. What has one axis of more than one entry, a gain [C, 1, 1, 1] or a scale of
+    time steps, multiplies one index at a time.
+    """
     leaf = name.rpartition(".")[2]
-    return len(shape) > 1 and not any(word in leaf for word in _ADDED)
+    return sum(size > 1 for size in shape) > 1 and not any(word in leaf for word in _ADDED)
 
 
 @dataclass(frozen=True)
 class TensorPart:
-    """Describe one parameter: its full name, the path of its module, and its shape."""
+    """Describe one parameter.
+
+    Attributes:
+        name: its full name, the first one where it has several.
+        module: the path of its module.
+        shape: its shape.
+        layers: paths of the modules in which it is a synaptic weight, several where layers share it; where None, its name
+            and shape tell.
+    """
 
     name: str
     module: str
     shape: tuple[int, ...]
+    layers: tuple[str, ...] | None = None
+
+    def weighs_in(self) -> tuple[str, ...]:
+        """Return the paths of the modules in which it is a synaptic weight."""
+        if self.layers is not None:
+            return self.layers
+        return (self.module,) if is_weight(self.name, self.shape) else ()
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Describe a synaptic weight that a parametrisation computes from other tensors.
+
+    Attributes:
+        name: of the weight as its layer uses it.
+        module: the path of the layer.
+        shape: of the weight.
+        originals: the parameters that it is computed from.
+        kinds: the classes of the parametrisations.
+    """
+
+    name: str
+    module: str
+    shape: tuple[int, ...]
+    originals: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot be pruned, and what to do."""
+        leaf = self.name.rpartition(".")[2]
+        return (
+            f"{self.name!r} is computed from {' and '.join(map(repr, self.originals))} by a parametrisation "
+            f"({', '.join(self.kinds)}), so zeros there are not zeros of the weight in use; call "
+            f"torch.nn.utils.parametrize.remove_parametrizations(module.get_submodule({self.module!r}), {leaf!r}) "
+            "where the module is built, or leave the layer out of select"
+        )
 
 
 @dataclass(frozen=True)
@@ -108,6 +157,7 @@ class Inventory:
 
     parts: tuple[Part, ...]
     tensors: tuple[TensorPart, ...]
+    derived: tuple[Derived, ...] = ()
 
     def select(self, terms: Sequence[str]) -> frozenset[str]:
         """Return the paths of the modules that ``terms`` pick."""
@@ -118,14 +168,17 @@ class Inventory:
         return select(terms, self.parts)[1]
 
     def weights(self, terms: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of the synaptic weights in the modules that ``terms`` pick."""
-        picked = self.select(terms)
-        synapses = {part.path for part in self.parts if "synapse" in part.roles}
-        return tuple(
-            tensor.name
-            for tensor in self.tensors
-            if tensor.module in picked and tensor.module in synapses and is_weight(tensor.name, tensor.shape)
-        )
+        """Return the names of the synaptic weights in the modules that ``terms`` pick, each once."""
+        picked = self._picked_synapses(terms)
+        return tuple(tensor.name for tensor in self.tensors if picked.intersection(tensor.weighs_in()))
+
+    def derived_weights(self, terms: Sequence[str]) -> tuple[Derived, ...]:
+        """Return the synaptic weights in the modules that ``terms`` pick which are computed from other tensors."""
+        picked = self._picked_synapses(terms)
+        return tuple(one for one in self.derived if one.module in picked)
+
+    def _picked_synapses(self, terms: Sequence[str]) -> frozenset[str]:
+        return self.select(terms) & {part.path for part in self.parts if "synapse" in part.roles}
 
     def inner_terms(self) -> tuple[str, ...]:
         """Return a selector for all synapses but those of the stem and the head, where the network names them."""

@@ -78,6 +78,16 @@ class Store:
         finally:
             lock.release()
 
+    def take(self, key: str) -> FileLock | None:
+        """Take the lock of a key and return it; None where another process has it."""
+        self.place(key).parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.place(key).with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return None
+        return lock
+
     def last(self, place: str) -> dict[str, str] | None:
         """Return the parts of the key that was last planned at a place (a pipeline's name and a step's number)."""
         return _read_json(self.folder / "last" / f"{place}.json")

@@ -49,6 +49,7 @@ class Facts:
     plugins, where the plan is made of a pipeline. ``blocks()`` gives the recognised blocks of the network as it is before the
     first step, ``network()`` that network itself, for what follows from its structure alone: it may have no values (it is on
     the meta device then), and its probe is an empty batch. A step that compresses may have changed its sizes.
+    ``loss_fault(function)`` says what is wrong with a loss of the user's own, tried on an empty output.
     """
 
     inventory: Inventory
@@ -60,6 +61,7 @@ class Facts:
     host: Host | None = None
     blocks: Callable[[], tuple[Block, ...]] = tuple
     network: Callable[[], Network] | None = None
+    loss_fault: Callable[[Any], str] | None = None
 
     def check_selector(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
         """Return a problem for each term that matches nothing, or one if no weight is picked."""
@@ -67,6 +69,11 @@ class Facts:
         if not problems and not self.inventory.weights(terms):
             problems.append(Problem((where,), f"selector {list(terms)!r} picks no synaptic weight", "try 'synapse'"))
         return problems
+
+    def check_masking(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
+        """Return ``check_selector``'s problems, or one for each picked weight that no mask can hold at zero."""
+        derived = () if self.check_terms(terms, where=where) else self.inventory.derived_weights(terms)
+        return [Problem((where,), one.fault) for one in derived] or self.check_selector(terms, where=where)
 
     def check_terms(self, terms: Sequence[str], *, where: str = "select") -> list[Problem]:
         """Return a problem for each term that matches nothing, whatever it is that is to be picked."""
@@ -102,10 +109,17 @@ class Facts:
         if training.loss == "tet" and self.time.output == "averaged" and self.time.T > 1:
             yield "loss", "this network returns the mean over time, and no output for each step", "use cross_entropy"
         if ":" in training.loss:
-            try:
-                import_object(training.loss)
-            except ModelError as error:
-                yield "loss", str(error), ""
+            yield from self._faults_of_own_loss(training.loss)
+
+    def _faults_of_own_loss(self, place: str) -> Iterator[tuple[str, str, str]]:
+        try:
+            loss = import_object(place)
+        except ModelError as error:
+            yield "loss", str(error), ""
+            return
+        if fault := self.loss_fault(loss) if self.loss_fault else "":
+            hint = "write a function that gives your loss output.mean() or output.per_step(), and name that"
+            yield "loss", f"{place!r} {fault}", hint
 
     def check_state(self, *needed: str, where: str, hint: str) -> list[Problem]:
         """Return a problem for each thing in ``needed`` that no earlier step provides."""

@@ -26,7 +26,8 @@ def lively(network: Network, sizes: tuple[int, ...] = (1, SIDE, SIDE), *, batch:
             value.mul_(1.5)
         for norm in affine:
             norm.weight.uniform_(1, 2, generator=generator)
-            norm.bias.uniform_(0, 0.8, generator=generator)
+            if norm.bias is not None:
+                norm.bias.uniform_(0, 0.8, generator=generator)
         for norm, _ in norms:
             norm.momentum = None  # the mean over all batches, not a slow one
         network.module.train()
@@ -200,3 +201,83 @@ def dense_leaky_net(shape: Sequence[int], hidden: int = 6) -> nn.Module:
 def plain_net() -> nn.Module:
     """Two linear layers without neurons: an ANN."""
     return nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 6), nn.Linear(6, 10))
+
+
+class _Scale(nn.Module):
+    """A norm, then a number for each time step: a parameter of five axes, or of one that forward lays along time."""
+
+    def __init__(self, num_steps: int, channels: int, *, flat: bool) -> None:
+        super().__init__()
+        self.norm = layer.BatchNorm2d(channels, step_mode="m")
+        self.scale = nn.Parameter(torch.linspace(0.8, 1.2, num_steps).reshape(-1, *[1] * (0 if flat else 4)))
+
+    def forward(self, x_TBCHW: Tensor) -> Tensor:
+        return self.norm(x_TBCHW) * self.scale.view(-1, 1, 1, 1, 1)
+
+
+STEPPED = {
+    "library": layer.TemporalEffectiveBatchNorm2d,
+    "own": lambda steps, channels: _Scale(steps, channels, flat=False),
+    "flat": lambda steps, channels: _Scale(steps, channels, flat=True),
+}
+"""Norms of six channels with a scale for each time step."""
+
+
+class Stepped(nn.Module):
+    """A convolution of six channels, and a norm that scales each step by a number of its own."""
+
+    def __init__(self, kind: str, num_steps: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = layer.Conv2d(1, 6, 3, padding=1, bias=False)
+        self.norm = STEPPED[kind](num_steps, 6)
+        self.lif = neuron.LIFNode(tau=1.5, v_threshold=0.5)
+        self.head = layer.Linear(6 * SIDE * SIDE, 10)
+        functional.set_step_mode(self, "m")
+
+    def forward(self, x_TBCHW: Tensor) -> Tensor:
+        return self.head(self.lif(self.norm(self.first(x_TBCHW))).flatten(2))
+
+
+class NormEachStep(nn.Module):
+    """snnTorch's batch norm through time: a norm for each of eight steps, of which it takes the first."""
+
+    def __init__(self, num_steps: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.num_steps = num_steps
+        self.conv = nn.Conv2d(1, 8, 3, padding=1, bias=False)
+        self.norms = snntorch.BatchNormTT2d(8, time_steps=8)
+        self.lif = snntorch.Leaky(beta=0.8, threshold=0.3, init_hidden=True)
+        self.head = nn.Linear(8 * SIDE * SIDE, 10)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        steps = range(self.num_steps)
+        return torch.stack([self.head(self.lif(self.norms[t](self.conv(x_BCHW))).flatten(1)) for t in steps])
+
+
+class Unflattened(nn.Module):
+    """A linear layer whose 64 outputs become four maps of 4 x 4 places."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.sizes = tuple(sizes)
+        self.first, self.conv, self.head = nn.Linear(64, 64), nn.Conv2d(4, 8, 3, padding=1), nn.Linear(128, 10)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        maps = torch.relu(self.first(x_BCHW.flatten(1))).unflatten(1, self.sizes)
+        return self.head(torch.relu(self.conv(maps)).flatten(1))
+
+
+class Heads(nn.Module):
+    """The mean over four heads of four channels each."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.sizes = tuple(sizes)
+        self.conv, self.head = nn.Conv2d(1, 16, 3, padding=1), nn.Linear(4 * SIDE * SIDE, 10)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.head(torch.relu(self.conv(x_BCHW)).unflatten(1, self.sizes).mean(1).flatten(1))

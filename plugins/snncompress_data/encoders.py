@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,8 @@ class DirectEncoder(Settings):
 class PoissonEncoder(Settings):
     """Spike at each step with probability x * gain, clipped to 0..1."""
 
+    needs_unit_interval: ClassVar[bool] = True
+
     use: Literal["poisson"] = "poisson"
     gain: Annotated[Number, Field(gt=0)] = Field(
         1.0, description="Factor from a pixel's value to its spike probability."
@@ -43,6 +45,8 @@ class PoissonEncoder(Settings):
 
 class LatencyEncoder(Settings):
     """Spike once per pixel, the earlier the brighter: at step round((1 - x) * (T - 1))."""
+
+    needs_unit_interval: ClassVar[bool] = True
 
     use: Literal["latency"] = "latency"
     threshold: Annotated[Number, Field(ge=0, le=1)] = Field(0.01, description="Pixels below this value never spike.")

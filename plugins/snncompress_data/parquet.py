@@ -52,6 +52,11 @@ class Parquet(Settings):
                 )
         return self
 
+    @property
+    def leaves_unit_interval(self) -> bool:
+        """Tell whether values lie outside 0..1: they are normalised."""
+        return self.mean is not None
+
     def inputs(self) -> Inputs:
         """Return shape, classes and number from the files' metadata; raise DataError if files or columns are missing."""
         train, test = self._files()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import operator
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -22,7 +21,8 @@ _SPLITS = ("train", "validation", "test")
 class PythonData(Settings):
     """Call a function of your own that returns (train, validation, test), or a ``Data``.
 
-    Each split is a map-style torch data set of (x, label) or a ``DataLoader`` of (x_B..., labels_B). The function runs
+    Each split is a map-style torch data set of (x, label) or a ``DataLoader`` of (x_B..., labels_B), x a tensor or a NumPy
+    array. The first batch of each is compared with ``shape`` and ``num_classes`` before anything is trained. The function runs
     only where ``--allow-code`` allows it, and is called with ``arguments`` alone: its split is the same for every seed.
     """
 
@@ -62,7 +62,7 @@ class PythonData(Settings):
         return hashlib.sha256(f"{source}\0{arguments}".encode()).hexdigest()
 
     def load(self, seed: int) -> Data:
-        """Return what the function returns, checked; raise DataError if it is missing or returns something else."""
+        """Return the splits that the function returns; raise DataError if it is missing or returns something else."""
         del seed
         function = import_object(self.function, error=DataError)
         if not callable(function):
@@ -85,41 +85,23 @@ class PythonData(Settings):
         if replace(data.inputs, num_train=None) != self.inputs():
             raise DataError(f"{self.function!r} returned data of {data.inputs}; its settings say {self.inputs()}")
         for name in _SPLITS:
-            self._check(getattr(data, name), f"{self.function!r}: {name}")
+            _require_split(getattr(data, name), f"{self.function!r}: {name}")
         return data
 
-    def _check(self, split: Any, where: str) -> None:
-        from torch.utils.data import DataLoader, IterableDataset
 
-        if isinstance(split, DataLoader):
-            return
-        map_style = hasattr(split, "__getitem__") and hasattr(split, "__len__")
-        if not map_style or isinstance(split, (str, bytes, dict, IterableDataset)):
-            raise DataError(f"{where} is {_described(split)}; it should be a map-style data set or a DataLoader")
-        if not len(split):
-            raise DataError(f"{where} is empty")
-        sample = split[0]
-        if not isinstance(sample, (tuple, list)) or len(sample) != 2:  # noqa: PLR2004 - (x, label)
-            raise DataError(f"{where}[0] is {_described(sample)}; it should be (x, label)")
-        self._check_values(sample[0], where)
-        self._check_label(sample[1], where)
+def _require_split(split: Any, where: str) -> None:
+    """Raise DataError unless a split can be read from; what its batches hold is looked at where they are read."""
+    from torch.utils.data import DataLoader, IterableDataset
 
-    def _check_values(self, x: Any, where: str) -> None:
-        from torch import Tensor
-
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            found = f"a tensor of {x.dtype}" if isinstance(x, Tensor) else _described(x)
-            raise DataError(f"{where}[0] has an x that is {found}; it should be a floating-point tensor")
-        if tuple(x.shape) != self.shape:
-            raise DataError(f"{where}[0] has an x of shape {list(x.shape)}; 'shape' says {list(self.shape)}")
-
-    def _check_label(self, label: Any, where: str) -> None:
-        try:
-            number = operator.index(label)
-        except TypeError as error:
-            raise DataError(f"{where}[0] has a label that is {_described(label)}; it should be an integer") from error
-        if not 0 <= number < self.num_classes:
-            raise DataError(f"{where}[0] has the label {number}; 'num_classes' says 0..{self.num_classes - 1}")
+    if isinstance(split, DataLoader):
+        if not hasattr(split.dataset, "__len__"):
+            raise DataError(f"{where} is a DataLoader without a length; it should be one over a map-style data set")
+        return
+    map_style = hasattr(split, "__getitem__") and hasattr(split, "__len__")
+    if not map_style or isinstance(split, (str, bytes, dict, IterableDataset)):
+        raise DataError(f"{where} is {_described(split)}; it should be a map-style data set or a DataLoader")
+    if not len(split):
+        raise DataError(f"{where} is empty")
 
 
 def _described(value: Any) -> str:

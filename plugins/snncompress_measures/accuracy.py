@@ -60,6 +60,8 @@ class Accuracy(Settings):
                 unit="1",
                 how=how,
                 better="higher",
+                samples=total,
+                chance=seen.predictions.chance,
                 detail=_by_time(self._correct_by_step(network, bench, seen), total),
             )
         }
@@ -78,13 +80,16 @@ class Accuracy(Settings):
 
 def _require_steps(network: Network, bench: Bench) -> None:
     """Raise StepError where the data bring their own number of steps; the plan tells, where there is one."""
-    from snncompress import Timesteps, leaving_generators
+    from snncompress import DataError, Timesteps, leaving_generators
 
     if network.time.input == "static" or network.time.T == 1:
         return
     with leaving_generators():
         x_B, _ = next(iter(bench.batches("test")))
-        given = len(bench.encode(network.edited([Timesteps(1)]), x_B, bench.generator()))
+        try:
+            given = len(bench.encode(network.edited([Timesteps(1)]), x_B, bench.generator()))
+        except DataError:  # frames, which bring as many as the network runs
+            given = network.time.T
     if given != 1:
         what = f"the data bring {given} time steps, and the network cannot be shown fewer"
         raise StepError(f"metric 'accuracy': by_time: {what}; leave it out")

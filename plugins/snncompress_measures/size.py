@@ -56,7 +56,8 @@ class Sparsity(Settings):
         """Count zeros."""
         del bench
         named = dict(network.module.named_parameters())
-        selected = [named[name] for name in network.inventory.weights(self.select)]
+        selected: list[Tensor] = [named[name] for name in network.inventory.weights(self.select)]
+        selected += [_in_use(network, one.name) for one in network.inventory.derived_weights(self.select)]
         if not selected:
             raise StepError(_no_weights(network, self.select))
         over = ", ".join(self.select)
@@ -64,7 +65,7 @@ class Sparsity(Settings):
             "sparsity": Measurement(
                 value=_zero_part(selected),
                 unit="1",
-                how=f"zeros among the weights of two or more dimensions in: {over}",
+                how=f"zeros among the synaptic weights in: {over}",
                 better="higher",
             ),
             "sparsity_all": Measurement(
@@ -91,6 +92,17 @@ class Size(Settings):
             size = (save(network, Path(folder)) / "weights.safetensors").stat().st_size
         how = "weights.safetensors of the artifact"
         return {"bytes": Measurement(value=size, unit="bytes", how=how, better="lower")}
+
+
+def _in_use(network: Network, name: str) -> Tensor:
+    """Return a weight that a parametrisation computes, as its layer uses it when it is evaluated."""
+    from snncompress import evaluating, leaving_generators
+
+    path, _, leaf = name.rpartition(".")
+    layer = network.module.get_submodule(path)
+    with evaluating(layer), leaving_generators():
+        weight: Tensor = getattr(layer, leaf)
+    return weight.detach()
 
 
 def _no_weights(network: Network, terms: Sequence[str]) -> str:

@@ -36,7 +36,7 @@ class Lottery(Strategy):
     Each round removes ``round(fraction_per_round * n)`` of the n surviving weights by magnitude, or as many as lead to
     ``sparsity``, which leaves ``round((1 - sparsity) * n)`` of all n selected ones. It sets every survivor,
     every bias and every norm to an earlier snapshot, and trains with a new optimiser (Frankle et al. 2020;
-    SparseSpikformer, arXiv 2311.08806: 25 % a round, every weight of two or more dimensions, stem and head included).
+    SparseSpikformer, arXiv 2311.08806: 25 % a round, every synaptic weight, stem and head included).
 
     Example:
         ``{use: prune.lottery, fraction_per_round: 0.25, rounds: 9, rewind_to: epoch-1, epochs: 8}``
@@ -113,7 +113,7 @@ class Lottery(Strategy):
 
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a snapshot that nobody keeps, an untrained network, a sparsity that is there, and no epochs to train."""
-        nothing = facts.check_selector(self.select)
+        nothing = facts.check_masking(self.select)
         yield from nothing
         if facts.network is not None and not nothing and not any(step.compresses for step in facts.earlier):
             yield from self._check_sparsity(facts.network())

@@ -44,7 +44,7 @@ class OneShot(Strategy):
 
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a selector that picks nothing, a network that has not been trained, and a fine-tuning that cannot be."""
-        yield from facts.check_selector(self._terms(facts.inventory))
+        yield from facts.check_masking(self._terms(facts.inventory))
         if self.judges:
             yield from facts.check_trained()
         if self.finetune is not None:

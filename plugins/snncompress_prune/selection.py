@@ -32,7 +32,9 @@ def next_masks(
 
 
 def weights_of(network: Network, terms: Sequence[str]) -> dict[str, Tensor]:
-    """Return the synaptic weights that ``terms`` pick; raise StepError where that is none."""
+    """Return the synaptic weights that ``terms`` pick; raise StepError where that is none, or one cannot be masked."""
+    if derived := network.inventory.derived_weights(terms):
+        raise StepError(derived[0].fault)
     names = network.inventory.weights(terms)
     if not names:
         raise StepError(f"selector {list(terms)!r} picks no synaptic weight of this network; see `snncompress inspect`")

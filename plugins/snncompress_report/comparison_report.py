@@ -8,9 +8,10 @@ from functools import partial
 from snncompress import Comparison, Entry, Verdict
 from snncompress_report.document import Block, Cell, Document, Picture, Section, Table, Tone, Words
 from snncompress_report.numbers import shown, spread, times
-from snncompress_report.sections.sizes import HONEST
+from snncompress_report.sections.sizes import honest
 from snncompress_report.summary_report import cell
 
+_TINY = 0.001
 _TONES: dict[str, Tone] = {"better": "good", "worse": "bad"}
 
 
@@ -30,7 +31,12 @@ def _table(comparison: Comparison) -> Section:
     settings = list(dict.fromkeys(path for entry in comparison.entries for path in entry.settings))
     head = [Cell("run"), *map(Cell, settings), *(Cell(_head(name, comparison)) for name in names)]
     grid = [head, *(_entry(entry, names, settings, comparison) for entry in comparison.entries)]
-    return Section("table", "Runs", (_narrow("Values, mean and spread", grid), Words(HONEST)))
+    told = dict.fromkeys(words for entry in comparison.finished for words in _honest(entry))
+    return Section("table", "Runs", (_narrow("Values, mean and spread", grid), *told))
+
+
+def _honest(entry: Entry) -> tuple[Words, ...]:
+    return honest({name: value.spread.mean for name, value in entry.values.items()}, masked=entry.masked)
 
 
 def _narrow(caption: str, grid: list[list[Cell]]) -> Table:
@@ -47,7 +53,7 @@ def _head(name: str, comparison: Comparison) -> str:
 
 def _entry(entry: Entry, names: list[str], settings: list[str], comparison: Comparison) -> list[Cell]:
     chosen = (Cell(str(entry.settings.get(path, "-"))) for path in settings)
-    under = "" if entry.failed is None else "failed"
+    under = "failed" if entry.failed is not None else "at chance" if entry.name in comparison.at_chance else ""
     return [Cell(entry.name, under=under), *chosen, *(_value(entry, name, comparison) for name in names)]
 
 
@@ -64,25 +70,31 @@ def _value(entry: Entry, name: str, comparison: Comparison) -> Cell:
 def _verdicts(comparison: Comparison) -> Section | None:
     if not comparison.verdicts:
         return None
-    head = ("run", "value", "verdict", "difference", "standard error", "pairs")
+    head = ("run", "value", "verdict", "difference", "95 % interval", "p", "pairs")
     table = Table(f"Against {comparison.baseline}", head, tuple(map(_verdict, comparison.verdicts)), "sortable")
     rule = (
-        "A run beats another when every paired seed agrees in sign and the mean difference exceeds its standard error."
+        "A run beats another where a paired t-test over three seeds or more gives p < 0.05. Of twenty values that do not "
+        "differ, one passes it by chance."
     )
     return Section("verdicts", "Verdicts", (Words(rule, "quiet"), table))
 
 
 def _verdict(found: Verdict) -> tuple[Cell, ...]:
     images = "" if found.images is None else f"{found.images:+.1f} test samples, {found.points or 0:+.2f} points"
-    difference = "-" if found.difference is None else f"{'+' if found.difference > 0 else ''}{shown(found.difference)}"
+    interval = "-" if found.interval is None else " to ".join(map(_signed, found.interval))
     return (
         Cell(found.entry),
         Cell(found.metric),
         Cell(found.outcome, under=found.why.removeprefix(f"{found.outcome}: "), tone=_TONES.get(found.outcome, "")),
-        Cell(difference, value=found.difference, under=images),
-        Cell(shown(found.standard_error), value=found.standard_error),
+        Cell(_signed(found.difference), value=found.difference, under=images),
+        Cell(interval),
+        Cell("-" if found.p is None else "< 0.001" if found.p < _TINY else f"{found.p:.3g}", value=found.p),
         Cell(str(found.pairs)),
     )
+
+
+def _signed(difference: float | None) -> str:
+    return shown(difference) if difference is None or difference <= 0 else f"+{shown(difference)}"
 
 
 def _trade_off(comparison: Comparison) -> Section | None:

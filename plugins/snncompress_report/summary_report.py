@@ -5,10 +5,10 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from snncompress import Spread, Summary, SummaryValue
-from snncompress_report.document import Cell, Document, Section, Table, Words
+from snncompress_report.document import Block, Cell, Document, Section, Table, Words
 from snncompress_report.numbers import change, number, spread
 from snncompress_report.sections.provenance import provenance
-from snncompress_report.sections.sizes import HONEST
+from snncompress_report.sections.sizes import honest
 
 
 def whole(summary: Summary, *, page: str) -> Document:
@@ -39,7 +39,8 @@ def _values(summary: Summary) -> Section:
     names = list(dict.fromkeys([*summary.final, *summary.baseline]))
     rows = tuple(_compared(name, summary) for name in names)
     head = ("value", "baseline", "final", "change of the mean", "unit")
-    blocks = (Table("Values over seeds", head, rows, "noted"), Words(HONEST))
+    means = {name: value.spread.mean for name, value in summary.final.items()}
+    blocks: tuple[Block, ...] = (Table("Values over seeds", head, rows, "noted"), *honest(means, masked=summary.masked))
     return Section("values", "Before and after", blocks if rows else (Words("Nothing was measured.", "quiet"),))
 
 

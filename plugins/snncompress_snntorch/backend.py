@@ -8,7 +8,7 @@ import snntorch
 import torch
 from torch import Tensor, nn
 
-from snncompress_snntorch import rules
+from snncompress_snntorch import instances, rules
 from snncompress_snntorch.description import describe, intrinsics
 from snncompress_snntorch.nodes import StandIn
 from snncompress_snntorch.precision import compute_in_float64
@@ -47,16 +47,17 @@ class SnnTorchBackend:
 
         ``module.reset`` is no method here but a tensor, and ``reset_mem`` keeps some states (the spikes of an SLSTM).
         """
+        if isinstance(module, snntorch.DeltaLeaky):
+            instances.begin_anew(module)
+            return
         for name in _STATES:
             state = getattr(module, name, None)
             if not isinstance(state, Tensor):
                 continue
-            if isinstance(module, snntorch.DeltaLeaky):
-                setattr(module, name, None)  # it tests for None where the others compare shapes
-            elif name in module._buffers:  # noqa: SLF001 - torch has no public way to tell a buffer from an attribute
+            if name in module._buffers:  # noqa: SLF001 - torch has no public way to tell a buffer from an attribute
                 setattr(module, name, state.new_zeros(0))
             else:
-                delattr(module, name)
+                setattr(module, name, None)
 
     def spikes(self, module: nn.Module, output: Any) -> Tensor:
         """Return the spikes: the output itself, or its first part where membranes come along."""
@@ -69,6 +70,14 @@ class SnnTorchBackend:
         del output
         scale = getattr(module, "graded_spikes_factor", None) if self.is_neuron(module) else None
         return scale if isinstance(scale, Tensor) else None
+
+    def beside_synapses(self, module: nn.Module) -> Sequence[str]:
+        """Name the leaks of a LeakyParallel: a diagonal among the weights of a recurrent layer, unless those are dense."""
+        if not isinstance(module, snntorch.LeakyParallel):
+            return ()
+        matrix = module.rnn.weight_hh_l0.detach()
+        is_dense = not matrix.is_meta and bool((matrix - matrix.diag().diag()).any())
+        return () if is_dense else ("rnn.weight_hh_l0",)
 
     def fusible(self, module: nn.Module) -> Fusible | str:
         """Return how the fast path may run a neuron of the library, or why it may not."""
@@ -123,9 +132,7 @@ class SnnTorchBackend:
 
     def adopt(self, module: nn.Module) -> None:
         """Enter the neurons of a copied module in the list that ``snntorch.utils.reset`` goes through."""
-        for part in module.modules():
-            if isinstance(part, snntorch.SpikingNeuron) and not any(known is part for known in part.instances):
-                part.instances.append(part)
+        instances.enter(module)
 
 
 def _takes_sequence(neuron: nn.Module) -> bool:
@@ -135,7 +142,8 @@ def _takes_sequence(neuron: nn.Module) -> bool:
 def _stacked(steps: Sequence[Any]) -> Any:
     if isinstance(steps[0], tuple | list):
         return tuple(_stacked(parts) for parts in zip(*steps, strict=True))
-    return torch.stack(list(steps))
+    first = steps[0].expand_as(steps[-1])  # the membrane before the first step of a DeltaLeaky is a 0 for all places
+    return torch.stack([first, *steps[1:]])
 
 
 def _as_declared(returned: Any, records: Sequence[str]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from spikingjelly.activation_based import base, neuron
+from spikingjelly.activation_based import base, layer, neuron
 from spikingjelly.activation_based.ann2snn.modules import ChannelVoltageScaler, VoltageScaler
 from torch import Tensor, nn
 
@@ -15,7 +15,7 @@ from snncompress_spikingjelly.rules import fusible, keep_membrane, membrane
 from snncompress_spikingjelly.step_modes import mismatch, step_modes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from snncompress import Fusible, Intrinsic, NeuronDescription, Time
 
@@ -65,6 +65,13 @@ class SpikingJellyBackend:
             scale: Tensor = module.scale.reshape(shape)
             return scale
         return module.scale if isinstance(module, VoltageScaler | ChannelVoltageScaler) else None
+
+    def beside_synapses(self, module: nn.Module) -> Sequence[str]:
+        """Name the weights of the attention over time steps: they mix the steps of one channel, not channels."""
+        if not isinstance(module, layer.TemporalWiseAttention | layer.MultiDimensionalAttention):
+            return ()
+        over_time = "ta." if isinstance(module, layer.MultiDimensionalAttention) else ""
+        return tuple(name for name, _ in module.named_parameters() if name.startswith(over_time))
 
     def fusible(self, module: nn.Module) -> Fusible | str:
         """Return how the fast path may run a neuron, or why it may not."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from snncompress import Count, Facts, Names, Number, Problem, Run, StepError, Strategy, Training
-from snncompress_structured.choosing import least_important, picked
+from snncompress_structured.choosing import least_important, orders, picked
+from snncompress_structured.groups import Removal
 
 if TYPE_CHECKING:
     from snncompress import Network
-    from snncompress_structured.groups import Group, Removal
+    from snncompress_structured.groups import Group
 
 
 class ChannelPruning(Strategy):
@@ -64,7 +65,7 @@ class ChannelPruning(Strategy):
         if "samples" in self.model_fields_set and self.importance != "firing":
             what = f"importance {self.importance!r} looks at no samples, so this does nothing"
             yield Problem(("samples",), what, "leave it out, or set `importance: firing`", warns=True)
-        if facts.network is not None and not unmatched and not any(step.compresses for step in facts.earlier):
+        if facts.network is not None and not unmatched and not any(map(_may_reshape, facts.earlier)):
             yield from self._check_structure(facts.network())
 
     def apply(self, network: Network, run: Run) -> Network:
@@ -100,12 +101,26 @@ class ChannelPruning(Strategy):
         equal = [[0.0] * group.size for group in able]
         if reasons := nothing_goes(self._removals(able, equal, self.scope), groups):
             return [Problem(("use",), reasons)]
-        if fault := fault_without(network, self._removals(able, equal, "layer")):
-            what, hint = fault
-            if self.scope == "global":
-                what = f"weights decide which layers lose channels; if all do, {what}"
-            return [Problem(("select",), what, hint, warns=self.scope == "global")]
+        if self.scope == "global" and (fault := fault_without(network, self._fewest(able))):
+            return [Problem(("select",), *fault)]
+        for scores in orders([group.size for group in able]):
+            if fault := fault_without(network, self._removals(able, scores, "layer")):
+                what, hint = fault
+                if self.scope == "global":
+                    what = f"weights decide which layers lose channels; if all do, {what}"
+                return [Problem(("select",), what, hint, warns=self.scope == "global")]
         return []
+
+    def _fewest(self, groups: Sequence[Group]) -> list[Removal]:
+        """Return the fewest channels that each group can lose under the limits: weights may choose any group, and any number."""
+        found = []
+        for group in groups:
+            tried = (
+                least_important([group], [[0.0] * group.size], count / group.size, **self._limits)
+                for count in range(1, group.size)
+            )
+            found.append(next((one for one in tried if one[0].channels), [Removal(group, frozenset())])[0])
+        return found
 
     def _groups(self, network: Network) -> list[Group]:
         from snncompress_structured.tracing import find_groups
@@ -113,11 +128,19 @@ class ChannelPruning(Strategy):
         return picked(find_groups(network, self.seconds_at_most), network.inventory.select(self.select))
 
     def _removals(self, groups: Sequence[Group], scores: Sequence[Sequence[float]], scope: str) -> list[Removal]:
-        limits = {"keep_at_least": self.keep_at_least, "round_to": self.round_to}
         if scope == "global":
-            return least_important(groups, scores, self.fraction, **limits)
+            return least_important(groups, scores, self.fraction, **self._limits)
         return [
             removal
             for group, of_group in zip(groups, scores, strict=True)
-            for removal in least_important([group], [of_group], self.fraction, **limits)
+            for removal in least_important([group], [of_group], self.fraction, **self._limits)
         ]
+
+    @property
+    def _limits(self) -> dict[str, int]:
+        return {"keep_at_least": self.keep_at_least, "round_to": self.round_to}
+
+
+def _may_reshape(step: Strategy) -> bool:
+    """Tell whether layers may have other sizes after a step; one that gives masks only sets weights to zero."""
+    return step.compresses and "masks" not in step.provides()

@@ -25,6 +25,18 @@ def _joined(left_out: Sequence[str]) -> str:
     return f"its channels are those of {left_out[0]!r}{others} too, which the selector does not pick"
 
 
+def orders(sizes: Sequence[int]) -> list[list[list[float]]]:
+    """Return importances of groups of these sizes in three orders: the first channels go first, every other one, the last.
+
+    Sizes that are fixed in a network's code may fit where neighbouring channels go, and not where others do.
+    """
+    return [
+        [[0.0] * size for size in sizes],
+        [[float(channel % 2) for channel in range(size)] for size in sizes],
+        [[-float(channel) for channel in range(size)] for size in sizes],
+    ]
+
+
 def least_important(
     groups: Sequence[Group],
     scores: Sequence[Sequence[float]],

@@ -96,7 +96,11 @@ class DimensionPruning(Strategy):
         dimensions = self._dimensions(blocks)
         left = self._counts_by_layer(dimensions, {}, {one.name: one.size for one in dimensions}, 1.0)
         first = {one.name: _first_of_each_head(one, left[one.name]) for one in dimensions}
-        found = fault_behind(network, blocks, lambda some: network.cutting(some, _of(some, first)), _owner)
+        try:
+            found = fault_behind(network, blocks, lambda some: network.cutting(some, _of(some, first)), _owner)
+        except EditError as error:
+            yield Problem(("select",), str(error), "choose other parts with select")
+            return
         if found is None:
             return
         what, hint = f"the network does not run without these indices ({found[0]})", found[1]

@@ -105,7 +105,7 @@ def flow_of(root: nn.Module, neurons: dict[nn.Module, str], run: Any) -> Flow:
                 stack.callback(module.register_forward_hook(watcher.reading, with_kwargs=True).remove)
         stack.enter_context(watcher)
         output = run()
-    for value in _tensors(output):
+    for value in tensors_in(output):
         watcher.stop(value)
     return watcher.flow
 
@@ -136,7 +136,7 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
         def leave(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
             self._depth -= 1
             if not self._depth:
-                self._passed(path, module, list(_tensors((inputs, named))), output)
+                self._passed(path, module, list(tensors_in((inputs, named))), output)
 
         return leave
 
@@ -147,7 +147,7 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
         """
         has_values = any(True for _ in (*module.parameters(), *module.buffers()))
         if not self._depth:
-            for value in _tensors((inputs, named)):
+            for value in tensors_in((inputs, named)):
                 if has_values or value is not output:
                     self.stop(value)
 
@@ -171,7 +171,7 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
             self._read(path, module, given)
             self._keep(output, Tag(path, tuple(output.shape[-_num_dims(module) :])))
         elif len(given) == 1:
-            for value in _tensors(output):
+            for value in tensors_in(output):
                 self._through(path, module, self._tags[id(given[0])], value, first)
         else:
             for value in given:
@@ -208,15 +208,17 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leav
         output = func(*args, **(kwargs or {}))
         if self._depth:
             return output
-        self.flow.borrowed |= {self.owners[id(value)] for value in _tensors((args, kwargs)) if id(value) in self.owners}
-        given = [value for value in _tensors((args, kwargs)) if id(value) in self._tags]
+        self.flow.borrowed |= {
+            self.owners[id(value)] for value in tensors_in((args, kwargs)) if id(value) in self.owners
+        }
+        given = [value for value in tensors_in((args, kwargs)) if id(value) in self._tags]
         tags = {self._tags[id(value)] for value in given}
         if not tags:
             return output
         name = func.overloadpacket.__name__
         if name in _RESHAPING and len(tags) == 1 and _leaves_tail(name, args, next(iter(tags)).tail, len(given)):
             (tag,) = tags
-            for value in _tensors(output):
+            for value in tensors_in(output):
                 tail = _reshaped(tag.tail, value)
                 if tail is None:
                     self.flow.stops.add(tag.layer)
@@ -259,9 +261,9 @@ def _num_dims(module: Any) -> int:
     return 1 if isinstance(module, nn.Linear) else len(module.kernel_size) + 1
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
     """Yield the tensors in what a module or an operation takes or returns, however deep in tuples, lists and mappings."""
     if isinstance(value, Tensor):
         yield value
     for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, (tuple, list)) else ():
-        yield from _tensors(inner)
+        yield from tensors_in(inner)

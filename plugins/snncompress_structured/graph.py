@@ -10,6 +10,7 @@ import torch_pruning
 from torch import Tensor, nn
 
 from snncompress import Network, StepError
+from snncompress_structured.lying import over_time
 from snncompress_structured.mending import ShapesSeen, mend
 from snncompress_structured.sides import holds_synapse
 
@@ -23,12 +24,18 @@ class Traced:
         x: what the network ran on; a node too, for what is added to the input must keep its channels.
         is_neuron: for each of those stateful modules, by path, whether it emits spikes.
         shapes: of what they returned.
+        module: the copy that was traced.
+        ran: those of its modules that the graph holds.
+        over_time: names of parameters that lie along time and hold nothing for a channel.
     """
 
     graph: Any
     x: nn.Parameter
     is_neuron: Mapping[str, bool]
     shapes: Mapping[str, tuple[int, ...]]
+    module: nn.Module
+    ran: frozenset[nn.Module]
+    over_time: frozenset[str]
 
 
 def trace(network: Network) -> Traced:
@@ -36,13 +43,17 @@ def trace(network: Network) -> Traced:
     if network.probe is None:
         raise StepError("a probe batch is needed to trace the network; give it one: network.with_probe(x)")
     traced = network.copy()
-    traced.module.requires_grad_(True)  # frozen weights leave no trace
     stateful = [item for item in traced.owners.owned if item.is_neuron or not holds_synapse(item.module)]
     shapes: dict[str, tuple[int, ...]] = {}
     for item in stateful:
         item.module.register_forward_hook(_passing_through(item.path, item.backend.spikes, shapes))
-    x, graph = _graph(traced, _one_sample(network, network.probe), {type(item.module) for item in stateful})
-    return Traced(graph, x, {item.path: item.is_neuron for item in stateful}, shapes)
+    sample = _one_sample(network, network.probe)
+    scales = over_time(traced, sample)
+    for name, value in traced.module.named_parameters():
+        value.requires_grad_(name not in scales)  # what is frozen leaves no trace; steps would be taken for channels
+    x, graph = _graph(traced, sample, {type(item.module) for item in stateful})
+    ran = frozenset(module for module in graph.module2node if isinstance(module, nn.Module))
+    return Traced(graph, x, {item.path: item.is_neuron for item in stateful}, shapes, traced.module, ran, scales)
 
 
 def _graph(network: Network, x: Tensor, stateful: set[type[nn.Module]]) -> tuple[nn.Parameter, Any]:

@@ -66,4 +66,5 @@ def matrices_in(inventory: Inventory, terms: Sequence[str]) -> tuple[list[Matrix
             matrices.append(Matrix(path, shape[0], shape[1], prod(bias)))
         else:
             others.append(path)
+    others += [one.module for one in inventory.derived_weights(terms)]
     return matrices, others

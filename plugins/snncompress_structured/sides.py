@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from snncompress_structured.groups import Side
 
 _CONVOLUTION = nn.modules.conv._ConvNd  # noqa: SLF001 - torch gives the base of all convolutions no public name
-_CHANNELWISE = (nn.modules.batchnorm._NormBase, nn.PReLU)  # noqa: SLF001 - the same for norms of single channels
+NORM = nn.modules.batchnorm._NormBase  # noqa: SLF001 - the same for norms of single channels
+_CHANNELWISE = (NORM, nn.PReLU)
 SYNAPSES = (_CONVOLUTION, nn.Linear)
 """The layers whose outputs are cut."""
 

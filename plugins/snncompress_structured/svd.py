@@ -162,6 +162,9 @@ def _factorable(network: Network, terms: Sequence[str]) -> tuple[list[Matrix], d
     matrices, others = matrices_in(network.inventory, terms)
     shared = used_twice(network.module)
     faults = dict.fromkeys(others, f"it is not {_WHICH}")
+    faults |= {
+        one.module: "its weight is computed by a parametrisation" for one in network.inventory.derived_weights(terms)
+    }
     for matrix in matrices:
         layer = network.module.get_submodule(matrix.path)
         if fault := "its weight is used in several places" if matrix.weight in shared else fault_of(layer):

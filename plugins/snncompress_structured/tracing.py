@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from snncompress import Network, StepError, leaving_generators
 from snncompress_structured.graph import Traced, trace
 from snncompress_structured.groups import Group, Member
+from snncompress_structured.idle import with_idle_norms
 from snncompress_structured.sides import (
     SYNAPSES,
     UncuttableError,
@@ -62,7 +63,10 @@ class _Item:
 
 @dataclass(frozen=True)
 class _Reading:
-    """Hold what is needed to read groups out of torch-pruning's: its graph, tensors by name, positions of modules."""
+    """Hold what is needed to read groups out of torch-pruning's: its graph, tensors by name, positions of modules.
+
+    Tensors that lie along time are not among them.
+    """
 
     traced: Traced
     tensors: Mapping[str, Tensor]
@@ -73,7 +77,9 @@ class _Reading:
     def of(cls, network: Network) -> _Reading:
         """Trace ``network``."""
         order = {path: position for position, (path, _) in enumerate(network.module.named_modules())}
-        return cls(trace(network), network.tensors, order, used_twice(network.module))
+        traced = trace(network)
+        by_channel = {name: value for name, value in network.tensors.items() if name not in traced.over_time}
+        return cls(traced, by_channel, order, used_twice(network.module))
 
     def groups(self) -> tuple[Group, ...]:
         """Return every group in the order of its first layer."""
@@ -81,6 +87,7 @@ class _Reading:
         items = [tuple(self._items(one)) for one in found]
         widths = _widths(item for of_group in items for item in of_group)
         groups = [self._group(one, of_group, widths) for one, of_group in zip(found, items, strict=True)]
+        groups = with_idle_norms(groups, self.traced.module, self.traced.ran, self.tensors)
         return tuple(sorted(groups, key=lambda group: self.order[group.name]))
 
     def _items(self, found: Any) -> Iterator[_Item]:
@@ -90,6 +97,8 @@ class _Reading:
             if target._name is not None:  # noqa: SLF001 - the path; `name` adds the text of the module
                 is_output = self.traced.graph.is_out_channel_pruning_fn(item.dep.handler)
                 path = self._path(target)
+                if path in self.traced.over_time:
+                    continue
                 yield _Item(path, target.module, is_output, target.pruning_dim, tuple(item.idxs), tuple(item.root_idxs))
 
     def _path(self, target: Any) -> str:
@@ -105,6 +114,7 @@ class _Reading:
         try:
             self._require_inner(found, items)
             members = tuple(self._member(item, widths[item.path]) for item in items)
+            _require_unfolded(members, size)
         except UncuttableError as error:
             return Group(layers, size, trouble=str(error))
         return Group(layers, size, members, traced=found)
@@ -133,6 +143,20 @@ class _Reading:
         if not len(channels) == len(distinct) == len(item.indices) or max(distinct) >= side.size:
             raise UncuttableError(f"torch-pruning loses track of its channels in {item.path!r}")
         return Member(side, item.indices, channels)
+
+
+def _require_unfolded(members: Iterable[Member], size: int) -> None:
+    """Raise UncuttableError where a reshape with fixed sizes makes runs of channels one channel of a later layer.
+
+    Of each run torch-pruning keeps a single channel, any of them.
+    """
+    for member in members:
+        run = size // member.side.size
+        pairs = list(zip(member.indices, member.channels, strict=True))
+        if 1 < len(pairs) == member.side.size < size and all(channel // run == index for index, channel in pairs):
+            raise UncuttableError(
+                f"a reshape on the way to {member.side.path!r} makes {run} of its channels one, so they cannot go one by one"
+            )
 
 
 def _widths(items: Iterable[_Item]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from snncompress.plugins import Host
 from snncompress.record import Measurement, Record, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from snncompress.plan import Plan
     from snncompress.report import Comparison
@@ -50,6 +50,16 @@ def print_list(rows: Iterable[tuple[str, str]], *, if_empty: str) -> None:
     if found:
         formatter.write_dl(found)
     click.echo(formatter.getvalue() if found else if_empty, nl=not found)
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, if_empty: str) -> None:
+    """Print rows under heads, each column as wide as its widest entry."""
+    if not rows:
+        click.echo(if_empty)
+        return
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, ["-" * width for width in widths], *rows):
+        click.echo("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
 
 
 def print_measurements(found: Mapping[str, Measurement]) -> None:

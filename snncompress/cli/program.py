@@ -15,6 +15,7 @@ VERBS = {
     "validate": "Check a pipeline file without opening its model.",
     "plan": "Show what a run would do, and what it would reuse.",
     "report": "Show the report of a finished run.",
+    "runs": "List the finished runs.",
     "sweep": "Run a pipeline with every combination of some settings.",
     "compare": "Set finished runs side by side.",
     "measure": "Measure a network without a pipeline.",

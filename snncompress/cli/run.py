@@ -15,6 +15,7 @@ from snncompress.cli.program import BUDGET_MISSED
 @options.pipeline_file
 @options.overrides
 @options.output
+@options.overwrite
 @options.store
 @options.device
 @options.allow_code
@@ -28,6 +29,7 @@ def command(
     store: Path,
     device: str,
     *,
+    overwrite: bool,
     allow_code: bool,
     as_json: bool,
 ) -> None:
@@ -35,7 +37,16 @@ def command(
     from snncompress.run import run
 
     host = load_host()
-    result = run(file, overrides=overrides, output=output, store=store, device=device, allow_code=allow_code, host=host)
+    result = run(
+        file,
+        overrides=overrides,
+        output=output,
+        store=store,
+        overwrite=overwrite,
+        device=device,
+        allow_code=allow_code,
+        host=host,
+    )
     if as_json:
         print_json(result.record.model_dump(mode="json"))
     else:

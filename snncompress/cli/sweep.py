@@ -27,9 +27,11 @@ from snncompress.cli.program import FAILED
     type=click.Path(path_type=Path),
     help="Folder of the sweep.  [default: runs/<name>-sweep]",
 )
+@options.overwrite
 @options.store
 @options.device
 @options.allow_code
+@options.as_csv
 @options.as_json
 @click.pass_context
 def command(
@@ -40,7 +42,9 @@ def command(
     output: Path | None,
     store: Path,
     device: str,
+    table: Path | None,
     *,
+    overwrite: bool,
     allow_code: bool,
     as_json: bool,
 ) -> None:
@@ -49,8 +53,18 @@ def command(
 
     host = load_host()
     swept = sweep(
-        file, over, overrides=overrides, output=output, store=store, device=device, allow_code=allow_code, host=host
+        file,
+        over,
+        overrides=overrides,
+        output=output,
+        store=store,
+        overwrite=overwrite,
+        device=device,
+        allow_code=allow_code,
+        host=host,
     )
+    if table is not None:
+        swept.comparison.write_csv(table)
     if as_json:
         print_json(
             {"sweep": swept.sweep.model_dump(mode="json"), "comparison": swept.comparison.model_dump(mode="json")}

@@ -11,17 +11,31 @@ from typing import Any
 
 from snncompress.measure.accuracy import Predictions, predict
 from snncompress.measure.api import METRICS, measure, measured
-from snncompress.measure.bench import DataBench, batch_size_of, encode, loader_of, needs_of, num_measured
+from snncompress.measure.bench import (
+    DataBench,
+    batch_size_of,
+    encode,
+    frames_first,
+    loader_of,
+    needs_of,
+    num_measured,
+)
+from snncompress.measure.gate import Batches, as_taken, first_of, generators_of
 from snncompress.measure.observe import Observation
 from snncompress.record import Measurement
 
 __all__ = [
     "METRICS",
+    "Batches",
     "DataBench",
     "Observation",
     "Predictions",
+    "as_taken",
     "batch_size_of",
     "encode",
+    "first_of",
+    "frames_first",
+    "generators_of",
     "loader_of",
     "measure",
     "measured",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -32,6 +33,17 @@ class Predictions:
         """The part that is right, 0..1."""
         return self.num_correct / max(1, len(self.labels_N))
 
+    @property
+    def chance(self) -> float:
+        """The accuracy to expect if the predictions had nothing to do with the labels, 0..1.
+
+        Each class adds how often it is predicted times how often it is right. On classes of equal size that is one part in
+        their number; for one answer to everything it is the accuracy itself.
+        """
+        predicted, labels = (Counter(classes.flatten().tolist()) for classes in (self.predicted_N, self.labels_N))
+        agreeing = sum(count * labels[one] for one, count in predicted.items())
+        return agreeing / max(1, predicted.total() * labels.total())
+
 
 def predict(network: Network, bench: Bench, split: Literal["train", "validation", "test"] = "test") -> Predictions:
     """Classify every sample of a split by the mean output over time; ties go to the lower class.
@@ -43,9 +55,11 @@ def predict(network: Network, bench: Bench, split: Literal["train", "validation"
     labels: list[Tensor] = []
     with evaluating(network.module), leaving_generators(), torch.no_grad():
         network.reset()
-        for x_B, y_B in bench.batches(split):
-            output = network.forward(bench.encode(network, x_B, generator))
+        batches = bench.batches(split)
+        for number, (x_B, labels_B) in enumerate(batches, 1):
+            output_BC = network.forward(bench.encode(network, x_B, generator)).mean()
             network.reset()
-            predicted.append(output.mean().argmax(1).cpu())
-            labels.append(torch.as_tensor(y_B).cpu())
+            batches.require_outputs(output_BC, labels_B, number)
+            predicted.append(output_BC.argmax(1).cpu())
+            labels.append(labels_B.cpu())
     return Predictions(torch.cat(predicted), torch.cat(labels))

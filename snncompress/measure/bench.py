@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from snncompress.components import Data, Encoder, Metric
-from snncompress.errors import ModelError
+from snncompress.errors import DataError, ModelError
 from snncompress.measure.counting.marks import version_of
+from snncompress.measure.gate import Batches, SplitName, as_taken, first_of
 from snncompress.measure.observe import Observation, observe
-from snncompress.network import Network
+from snncompress.network import Network, Output
+from snncompress.plugins import returned
 
 if TYPE_CHECKING:
     from snncompress.components import Need
 
-SplitName = Literal["train", "validation", "test"]
+
+_FEW = 8
+"""Samples that are enough to see what a network returns."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,26 @@ class DataBench:
     told: Callable[[int, int], None] | None = None
     _seen: list[tuple[Network, list[tuple[int, int]], Observation]] = field(default_factory=list)
 
-    def batches(self, split: SplitName = "test") -> DataLoader[Any]:
-        """Return batches (x_B..., y_B) of a split, unshuffled; a user's own loader is returned as it is."""
-        return loader_of(getattr(self.data, split), self.batch_size, shuffle=False)
+    def batches(self, split: SplitName = "test") -> Batches:
+        """Return batches (x_B..., labels_B) of a split, unshuffled; a user's own loader gives them in its own order."""
+        return Batches(loader_of(getattr(self.data, split), self.batch_size, shuffle=False), split, self.data.inputs)
+
+    def look(self) -> None:
+        """Look at the first batch of each split; raise DataError for what would fail later, or be silently wrong."""
+        for split in get_args(SplitName):
+            if split != "validation" or len(self.data.validation):
+                x_B, _ = first_of(self.batches(split))
+                if self.data.inputs.kind == "static":
+                    self.encoder.encode(x_B[:_FEW].float(), 1, self.generator())
+
+    def require_fit(self, output: Output) -> None:
+        """Raise DataError unless a network's output has one entry for each class of the data."""
+        self.batches("train").require_outputs(output.mean(), torch.zeros(0, dtype=torch.long))
 
     def encode(self, network: Network, x_B: Tensor, generator: Generator) -> Tensor:
-        """Return what the network takes, on this bench's device."""
-        return encode(self.encoder, network, x_B, self.data.inputs.kind, generator).to(self.device)
+        """Return what the network takes, on this bench's device and in the precision of the network's weights."""
+        kind = self.data.inputs.kind
+        return encode(self.encoder, network, as_taken(network, x_B, kind), kind, generator).to(self.device)
 
     def generator(self) -> Generator:
         """Return a generator seeded from the pipeline's seed."""
@@ -71,7 +88,7 @@ class DataBench:
 
     def _tell(self) -> Callable[[int], None] | None:
         """Return what is called with the number of samples so far, if anything."""
-        told, of = self.told, num_samples_of(self.batches("test"))
+        told, of = self.told, num_samples_of(self.batches("test").loader)
         return None if told is None or of is None else lambda done: told(done, of)
 
     def baseline(self) -> Network | None:
@@ -111,17 +128,28 @@ def encode(encoder: Encoder, network: Network, x_B: Tensor, kind: str, generator
     if kind == "frames":
         if encoder.use != "direct":
             raise ModelError(f"event frames bring their time steps, so {encoder.use!r} is not applied; use direct")
-        frames = x_B.transpose(0, 1)
-        if network.time.input == "static":
-            raise ModelError("this network takes a still image, and the data are event frames")
-        return frames
+        return frames_first(network, x_B)
     if network.time.input == "static":
         if encoder.use != "direct":
             raise ModelError(
                 f"this network takes a still image, which the encoder {encoder.use!r} cannot give; use direct"
             )
         return x_B
-    return encoder.encode(x_B, network.time.T, generator)
+    x_TB = encoder.encode(x_B, network.time.T, generator)
+    return returned(x_TB, Tensor, f"encoder {encoder.use!r}", ModelError)
+
+
+def frames_first(network: Network, x_BT: Tensor) -> Tensor:
+    """Return event frames time first; raise an error where the network cannot take them."""
+    if network.time.input == "static":
+        raise ModelError("this network takes a still image, and the data are event frames")
+    given = x_BT.shape[1] if x_BT.dim() > 1 else 0
+    if given != network.time.T:
+        raise DataError(
+            f"the data bring {given} time steps, and the network runs {network.time.T}; give frames "
+            f"[B, {network.time.T}, ...], or let the network run {given}"
+        )
+    return x_BT.transpose(0, 1)
 
 
 def loader_of(split: Any, batch_size: int, *, shuffle: bool) -> DataLoader[Any]:

@@ -16,6 +16,7 @@ from snncompress.measure.accuracy import Predictions
 from snncompress.measure.activity import Watcher
 from snncompress.measure.counting.audit import Audit
 from snncompress.measure.counting.counter import Counter
+from snncompress.measure.gate import say_if_grouped
 from snncompress.measure.memory import freed_memory_kept
 from snncompress.network import evaluating, leaving_generators, try_out
 
@@ -67,9 +68,9 @@ def observe(
     by_step: list[Tensor] = []
     generator = bench.generator()
     with _still(network), freed_memory_kept():
-        for x_B, y_B in bench.batches("test"):
-            x = bench.encode(network, x_B, generator)
-            y = torch.as_tensor(y_B).cpu()
+        batches = bench.batches("test")
+        for number, (x_B, labels_B) in enumerate(batches, 1):
+            x, y = bench.encode(network, x_B, generator), labels_B.cpu()
             if not labels:
                 try_out(network, x, split="test")
                 if counter is not None:
@@ -81,6 +82,7 @@ def observe(
                     stack.enter_context(watcher.watching(len(y)))
                 output = network.forward(x)
             network.reset()
+            batches.require_outputs(output.mean(), y, number)
             predicted.append(output.mean().argmax(1).cpu())
             labels.append(y)
             if not output.averaged:
@@ -88,6 +90,8 @@ def observe(
                 by_step.append((means_TBC.argmax(2).cpu() == y).sum(1))
             if told is not None:
                 told(sum(map(len, labels)))
+    if not batches.inputs.num_classes:
+        say_if_grouped(output.mean().shape[1], torch.cat(labels))
     return Observation(
         Predictions(torch.cat(predicted), torch.cat(labels)),
         tuple(int(number) for number in torch.stack(by_step).sum(0)) if by_step else None,

@@ -6,7 +6,7 @@ from snncompress.network.edits import Cut, Edit, Replace, Size, Slice, Spikes, T
 from snncompress.network.leaving import evaluating, leaving_generators
 from snncompress.network.network import Network
 from snncompress.network.offsets import Offsets, moved_beta, moved_tau, moved_threshold, start_of
-from snncompress.network.opening import declare, open_architecture
+from snncompress.network.opening import declare, open_architecture, require_declared
 from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners
 from snncompress.network.proof import Difference, Proof, prove, spike_difference, spike_trains
@@ -48,6 +48,7 @@ __all__ = [
     "prove",
     "read_checkpoint",
     "read_description",
+    "require_declared",
     "restore",
     "save",
     "spike_difference",

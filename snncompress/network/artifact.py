@@ -6,7 +6,7 @@ A masked tensor is stored as its mask, one bit an entry, and its surviving value
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,24 +18,35 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from snncompress.arguments import path_of
 from snncompress.errors import ArtifactError, did_you_mean
-from snncompress.network.edits import edit_from_json
+from snncompress.network.edits import Edit, edit_from_json
 from snncompress.network.network import Network
+from snncompress.network.opening import require_declared
 from snncompress.network.rebuild import require_repeatable
 from snncompress.network.source import FromArchitecture, Source
+from snncompress.network.ties import merged_masks, once, tie, ties_of, under_every_name
 from snncompress.network.time import Time
+from snncompress.places import ARTIFACT_FILE, artifact_folder
 from snncompress.plugins import Host, core_version
 
 VERSION = 1
-DESCRIPTION, WEIGHTS, SNAPSHOTS = "network.json", "weights.safetensors", "snapshots"
-_KEYS = ("architecture", "time", "edits", "snapshots")
+DESCRIPTION, WEIGHTS, SNAPSHOTS = ARTIFACT_FILE, "weights.safetensors", "snapshots"
+_KEYS = {"architecture": dict, "time": dict, "edits": list, "snapshots": list}
 _MASK, _SURVIVORS, _SHAPES = "#mask", "#survivors", "masked"
+_TIED = "tied"
+"""For every second name of a tensor the first one, under which it is stored; artifacts without it store both."""
 
 
 def save(network: Network, folder: Path | str, *, snapshots: bool = False) -> Path:
     """Write ``network`` into ``folder``; snapshots too where asked. Returns the folder."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    require_declared(network, "save")
+    folder = path_of(folder, "folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactError(f"{str(folder)!r} cannot be a folder: {(error.strerror or str(error)).lower()}") from error
+    ties = ties_of(network.module)
     description = {
         "version": VERSION,
         "written_by": core_version(),
@@ -44,12 +55,13 @@ def save(network: Network, folder: Path | str, *, snapshots: bool = False) -> Pa
         "edits": [edit.to_json() for edit in network.edits],
         "masked": sorted(network.masks),
         "snapshots": sorted(network.snapshots) if snapshots else [],
+        **({_TIED: ties} if ties else {}),
     }
-    _write(folder / WEIGHTS, network.tensors, network.masks)
+    _write(folder / WEIGHTS, once(network.tensors, ties), network.masks)
     if snapshots:
         (folder / SNAPSHOTS).mkdir(exist_ok=True)
         for name, tensors in network.snapshots.items():
-            _write(folder / SNAPSHOTS / f"{name}.safetensors", tensors, {})
+            _write(folder / SNAPSHOTS / f"{name}.safetensors", once(tensors, ties), {})
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return folder
 
@@ -58,14 +70,15 @@ def load(folder: Path | str, *, allow_code: bool = False, host: Host | None = No
     """Build the network that an artifact folder holds.
 
     Args:
-        folder: the folder, for example ``runs/NAME/final``.
+        folder: the artifact, for example ``runs/NAME/final``, or the folder of a run, ``runs/NAME``.
         allow_code: whether an artifact of your own module may import the code that builds it.
         host: the plugins; those installed by default.
 
     Raises:
         ArtifactError: if the folder is no artifact, is damaged, or needs a plugin or code that is not there.
     """
-    return load_network(Path(folder), host or Host.from_environment(), allow_code=allow_code)
+    place = artifact_folder(path_of(folder, "folder"))
+    return load_network(place, host or Host.from_environment(), allow_code=allow_code)
 
 
 def load_network(folder: Path, host: Host, *, allow_code: bool = False, values: bool = True) -> Network:
@@ -83,20 +96,32 @@ def load_network(folder: Path, host: Host, *, allow_code: bool = False, values: 
 def restore(folder: Path, source: Source, host: Host) -> Network:
     """Build the network of an artifact on an architecture that is already known."""
     description = read_description(folder)
+    ties = description.get(_TIED, {})
     tensors, masks = _read(folder / WEIGHTS)
     network = _structure(description, source, host)
-    _require_same(network.tensors, tensors, folder)
+    _require_same(network.tensors, under_every_name(tensors, ties), folder)
     network = network.with_weights(tensors)
-    kept = {name: _read(folder / SNAPSHOTS / f"{name}.safetensors")[0] for name in description["snapshots"]}
-    return replace(network, masks=masks, snapshots=kept)
+    kept = {
+        name: under_every_name(_read(folder / SNAPSHOTS / f"{name}.safetensors")[0], ties)
+        for name in description["snapshots"]
+    }
+    return replace(network, masks=merged_masks(masks, ties_of(network.module)), snapshots=kept)
 
 
 def _structure(description: Mapping[str, Any], source: Source, host: Host) -> Network:
     module, time = source.build()
-    edits = tuple(edit_from_json(data) for data in description["edits"])
+    edits = _edits(description["edits"])
     for edit in edits:
         module, time = edit.replay(module, time, host)
+    tie(module, description.get(_TIED, {}))
     return Network(module, Time.from_json(description["time"]), source, host, edits)
+
+
+def _edits(described: Sequence[Any]) -> tuple[Edit, ...]:
+    try:
+        return tuple(edit_from_json(data) for data in described)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{DESCRIPTION} is damaged: what it says of an edit cannot be read: {error}") from error
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -106,7 +131,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise ArtifactError(f"{str(folder)!r} is no artifact: it holds no {DESCRIPTION}")
     try:
         description: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{str(file)!r} is damaged: {error}") from error
     if not isinstance(description, dict) or "version" not in description:
         raise ArtifactError(f"{str(file)!r} is no description of an artifact")
@@ -116,6 +141,10 @@ def read_description(folder: Path) -> dict[str, Any]:
         )
     if missing := [name for name in _KEYS if name not in description]:
         raise ArtifactError(f"{str(file)!r} is damaged: it lacks {missing[0]!r}")
+    if wrong := [name for name, kind in _KEYS.items() if not isinstance(description[name], kind)]:
+        raise ArtifactError(f"{str(file)!r} is damaged: {wrong[0]!r} is {type(description[wrong[0]]).__name__!r}")
+    if not isinstance(description["architecture"].get("use"), str):
+        raise ArtifactError(f"{str(file)!r} is damaged: its architecture has no 'use'")
     return description
 
 

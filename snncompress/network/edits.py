@@ -236,11 +236,20 @@ def _cut_tensor(root: nn.Module, cut: Cut) -> None:
     value = getattr(owner, leaf, None)
     if not isinstance(value, Tensor):
         raise EditError(f"the network has no tensor {cut.tensor!r}")
+    if leaf not in owner._parameters and leaf not in owner._buffers:  # noqa: SLF001 - not public
+        raise EditError(f"{cut.tensor!r} is computed from other tensors, so it cannot be cut")
+    if _num_places(root, value) > 1:
+        raise EditError(f"{cut.tensor!r} is used in several places, and a cut in one of them would part them")
     kept = _keep(value.detach(), cut)
     if isinstance(value, nn.Parameter):
         setattr(owner, leaf, nn.Parameter(kept, requires_grad=value.requires_grad))
     else:
         owner.register_buffer(leaf, kept, persistent=leaf not in owner._non_persistent_buffers_set)  # noqa: SLF001 - not public
+
+
+def _num_places(root: nn.Module, value: Tensor) -> int:
+    own = (part.named_parameters(recurse=False, remove_duplicate=False) for part in root.modules())
+    return sum(other is value for named in own for _, other in named)
 
 
 def _keep(value: Tensor, cut: Cut) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,24 +14,30 @@ import torch
 from torch import Tensor, nn
 
 from snncompress.anatomy import Block
+from snncompress.arguments import list_of, mapping_of, shown
 from snncompress.components import Backend
 from snncompress.errors import EditError, ModelError
 from snncompress.network.anatomy import blocks_of
 from snncompress.network.checkpoint import read_checkpoint
+from snncompress.network.copying import copied
 from snncompress.network.cutting import cutting
 from snncompress.network.edits import Edit, Replace, Slice, survivors
 from snncompress.network.inventory import inventory_of
 from snncompress.network.leaving import evaluating, leaving_generators, unseeded_generators
+from snncompress.network.lines import lines_of
 from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners, find_owners
 from snncompress.network.proof import DOES_NOT_RUN, Proof, prove
 from snncompress.network.source import Source
+from snncompress.network.step_parts import fault_of_steps
+from snncompress.network.ties import merged_masks, ties_of
 from snncompress.network.time import Time
+from snncompress.network.usage import beside_by_use
 from snncompress.plugins import Host
 from snncompress.selectors import Inventory
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network:
     """A torch module and what is known about it; strategies never change it, they return a new one.
 
@@ -60,6 +65,13 @@ class Network:
     proofs: tuple[Proof, ...] = ()
     fast: Callable[[Tensor], Any] | None = None
 
+    def __str__(self) -> str:
+        """Return a few lines: what it is, how it runs in time, its neurons, and what was done to it."""
+        return "\n".join(lines_of(self))
+
+    def __repr__(self) -> str:
+        return f"Network({type(self.module).__name__}, {self.inventory.num_parameters()} parameters, T={self.time.T})"
+
     # ---- looking
 
     @cached_property
@@ -75,7 +87,10 @@ class Network:
     @cached_property
     def inventory(self) -> Inventory:
         """The modules, roles and parameters, as selectors see them."""
-        return inventory_of(self.module, self.source.roles(), self.owners)
+        roles = self.source.roles()
+        found = inventory_of(self.module, roles, self.owners)
+        beside = beside_by_use(self, found.weights(("*",)))
+        return inventory_of(self.module, roles, self.owners, beside) if beside else found
 
     def blocks(self, x: Tensor | None = None) -> tuple[Block, ...]:
         """Return the recognised blocks and their inner dimensions, watching ``x`` (or the network's own probe) flow.
@@ -110,12 +125,26 @@ class Network:
         Raises:
             ModelError: if the network returns something else than its declaration says.
         """
+        if not isinstance(x, Tensor):
+            raise ModelError(f"forward takes a torch tensor, not {shown(x)}")
         output = Output.of(self.own_way(x) if self.fast is None else self.fast(x), self.time)
         output.require_sizes(x, self.time)
         return output
 
     def own_way(self, x: Tensor) -> Any:
-        """Return what the module returns as its library runs it."""
+        """Return what the module returns as its library runs it.
+
+        Raises:
+            ModelError: if the module has parts for fewer time steps than it runs.
+        """
+        try:
+            return self._run(x)
+        except (IndexError, RuntimeError) as error:
+            if fault := fault_of_steps(self.module, self.time.T, error):
+                raise ModelError(fault) from error
+            raise
+
+    def _run(self, x: Tensor) -> Any:
         if self.time.runner in ("inside", "none"):
             return self.module(x)
         return self._runner.forward(self.module, x, self.time)
@@ -134,9 +163,11 @@ class Network:
     # ---- changing
 
     def copy(self) -> Network:
-        """Return the same network with a module of its own, its state cleared."""
+        """Return the same network with a module of its own, its state cleared; its library's own reset knows it."""
         self.reset()
-        return replace(self, module=copy.deepcopy(self.module), fast=None)
+        made = replace(self, module=copied(self.module), fast=None)
+        self.owners.adopt(made.module)
+        return made
 
     def edited(self, edits: Sequence[Edit], *, probe: Tensor | None = None) -> Network:
         """Return the network after ``edits``.
@@ -150,6 +181,8 @@ class Network:
             EditError: if an edit does not fit, or the network does not run behind it.
         """
         network = self
+        if wrong := [one for one in list_of(edits, "edits", "[Timesteps(2)]") if not hasattr(one, "perform")]:
+            raise EditError(f"edits should be a list of edits, and {shown(wrong[0])} is none")
         for _, numbered in groupby(enumerate(edits), _proved_together):
             group = [edit for _, edit in numbered]
             changed = reduce(Network._edited_once, group, network)
@@ -185,6 +218,7 @@ class Network:
         fresh = self.copy()
         module, time = edit.perform(fresh.module, self.time, self.host)
         changed = replace(fresh, module=module, time=time, edits=(*self.edits, edit))
+        changed.owners.adopt(module)
         now = changed.tensors
         snapshots: dict[str, Mapping[str, Tensor]] = {}
         for name, old in self.snapshots.items():
@@ -200,17 +234,23 @@ class Network:
     def with_weights(self, tensors: Mapping[str, Tensor]) -> Network:
         """Return the network with other values in some of its tensors, masks applied; no edit is recorded."""
         changed = self.copy()
-        _fill(changed.module, tensors)
+        _fill(changed.module, mapping_of(tensors, "tensors"))
         changed.apply_masks()
         return changed
 
     def with_masks(self, masks: Mapping[str, Tensor]) -> Network:
         """Return the network under ``masks`` (all of them: earlier ones not named are lifted), masked weights zero."""
         now = self.tensors
-        for name, mask in masks.items():
-            if name not in now or now[name].shape != mask.shape or mask.dtype is not torch.bool:
+        for name, mask in mapping_of(masks, "masks").items():
+            if (
+                not isinstance(mask, Tensor)
+                or name not in now
+                or now[name].shape != mask.shape
+                or mask.dtype is not torch.bool
+            ):
                 raise EditError(f"the mask of {name!r} must be boolean and have the shape of a tensor of that name")
-        changed = replace(self.copy(), masks={name: mask.detach().clone() for name, mask in masks.items()})
+        merged = merged_masks(masks, ties_of(self.module))
+        changed = replace(self.copy(), masks={name: mask.detach().clone() for name, mask in merged.items()})
         changed.apply_masks()
         return changed
 
@@ -240,7 +280,7 @@ class Network:
 
     def read_checkpoint(self, file: Path) -> dict[str, Tensor]:
         """Read a state dict that fits this network; raise ModelError if it does not."""
-        return read_checkpoint(file, self.tensors)
+        return read_checkpoint(file, self.tensors, ties_of(self.module))
 
     def with_probe(self, probe: Tensor) -> Network:
         """Return the network with a batch that proofs run on."""
@@ -258,7 +298,15 @@ class Network:
         """Keep masked weights at zero in a training loop: they are cleared after every ``optimizer.step()``.
 
         Adam's moments revive weights whose gradients alone are masked; this does not.
+
+        Raises:
+            ModelError: if something else than an optimizer is given, its parameters for example.
         """
+        if not hasattr(optimizer, "register_step_post_hook"):
+            raise ModelError(
+                f"hold_masks takes the optimizer, not {type(optimizer).__name__!r}: "
+                "with network.hold_masks(torch.optim.Adam(network.module.parameters()))"
+            )
         tensors = self.module.state_dict()
         with torch.no_grad():
             pairs = [(tensors[name], mask.to(tensors[name])) for name, mask in self.masks.items()]
@@ -319,6 +367,8 @@ def _fill(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     now = module.state_dict()
     with torch.no_grad():
         for name, value in tensors.items():
+            if not isinstance(value, Tensor):
+                raise EditError(f"cannot set {name!r} to {shown(value)}: it is no tensor")
             if name not in now or now[name].shape != value.shape:
                 found = list(now[name].shape) if name in now else "no such tensor"
                 raise EditError(f"cannot set {name!r} of shape {list(value.shape)}: the network has {found}")

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import torch
 from torch import nn
 
+from snncompress.arguments import list_of, mapping_of
 from snncompress.code import import_object, place_of
 from snncompress.components import Architecture
 from snncompress.errors import ModelError
-from snncompress.network.checkpoint import read_checkpoint
+from snncompress.network.copying import copied
 from snncompress.network.edits import Timesteps
 from snncompress.network.inventory import require_roles
 from snncompress.network.network import Network
 from snncompress.network.rebuild import require_rebuildable, require_repeatable
 from snncompress.network.source import FromArchitecture, InHand
+from snncompress.network.ties import require_whole
 from snncompress.network.time import Time
+from snncompress.network.weight_hooks import require_plain
 from snncompress.plugins import Host, guarded
 
 
@@ -40,7 +43,7 @@ def open_architecture(
         if architecture.needs_code:
             guarded(lambda: _require_own_code(network), what, ModelError)
         if values and (file := architecture.checkpoint_path()):
-            network = network.with_weights(read_checkpoint(file, network.tensors))
+            network = network.with_weights(network.read_checkpoint(file))
     if timesteps is not None and timesteps != network.time.T and network.time.runner != "none":
         network = network.edited([Timesteps(timesteps)])
     return network
@@ -51,6 +54,19 @@ def _require_own_code(network: Network) -> None:
     reference = network.source.reference
     require_repeatable(network.source.initialised, str(reference.get("function", reference["use"])))
     require_roles(network.module, network.source.roles())
+
+
+def require_declared(network: Any, verb: str) -> None:
+    """Raise ModelError unless ``network`` is a Network: a plain module does not say how it runs in time."""
+    if isinstance(network, Network):
+        return
+    if isinstance(network, nn.Module):
+        raise ModelError(
+            f"{verb} takes a declared network, not the module itself; use declare(): "
+            f"{verb}(snncompress.declare(module, snncompress.Time(...)), ...)"
+        )
+    hint = "; open it with snncompress.load(...)" if isinstance(network, (str, PathLike)) else ""
+    raise ModelError(f"{verb} takes a network from declare() or load(), not {type(network).__name__!r}{hint}")
 
 
 def declare(
@@ -81,22 +97,31 @@ def declare(
     if not isinstance(module, nn.Module) or not isinstance(time, Time):
         given = f"{type(module).__name__!r} and {type(time).__name__!r}"
         raise ModelError(f"declare takes a torch module and a snncompress.Time, not {given}")
+    require_plain(module, "the module in hand")
+    require_whole(module)
     host = host or Host.from_environment()
     roles = {
-        name: (globs,) if isinstance(globs, str) else tuple(globs) for name, globs in (("stem", stem), ("head", head))
+        name: (globs,) if isinstance(globs, str) else tuple(list_of(globs, name, '["fc2"]'))
+        for name, globs in (("stem", stem), ("head", head))
     }
+    if build is None and type(module).__module__.partition(".")[0] == "torch" and not arguments:
+        raise ModelError(
+            f"no class of yours builds this {type(module).__name__!r}; put what builds it into a function of a module, and "
+            "give build=: declare(module, time, build=that_function)"
+        )
     maker = build if build is not None else type(module)
     place = maker if isinstance(maker, str) else place_of(maker)
     reference = {
         "use": "python",
         "time": time.to_json(),
         "function": place,
-        "arguments": dict(arguments or {}),
+        "arguments": mapping_of({} if arguments is None else arguments, "arguments"),
         **{name: list(globs) for name, globs in roles.items()},
     }
     network = Network(module, time, InHand(module, time, reference, roles), host)
     network.reset()
     require_roles(module, roles)
     require_rebuildable(module, import_object(place) if isinstance(maker, str) else maker, dict(arguments or {}))
-    pristine = copy.deepcopy(module)
+    network.owners.adopt(module)
+    pristine = copied(module)
     return Network(module, time, InHand(pristine, time, reference, roles), host)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from inspect import Parameter, signature
 
 from torch import nn
 
-from snncompress.components import Backend
+from snncompress.components import Backend, SynapseBackend
 from snncompress.errors import StateError, listed
 from snncompress.plugins import Host
 
@@ -32,6 +32,8 @@ class Owners:
 
     owned: tuple[Owned, ...]
     unknown: tuple[str, ...]
+    beside_synapses: frozenset[str] = frozenset()
+    """Names of parameters inside layers that a library uses for something else than synapses, as its backend says."""
 
     @property
     def neurons(self) -> tuple[Owned, ...]:
@@ -48,6 +50,11 @@ class Owners:
         for item in self.owned:
             item.backend.reset(item.module)
 
+    def adopt(self, module: nn.Module) -> None:
+        """Make a copy of this network's module known to the libraries that keep lists of instances."""
+        for backend in {id(item.backend): item.backend for item in self.owned}.values():
+            backend.adopt(module)
+
 
 def backends_in_use(host: Host) -> Iterator[Backend]:
     """Yield the backends whose library has been imported; no other library can have made a module."""
@@ -61,13 +68,22 @@ def find_owners(root: nn.Module, host: Host) -> Owners:
     backends = tuple(backends_in_use(host))
     owned: list[Owned] = []
     unknown: list[str] = []
+    beside: set[str] = set()
     for path, module in root.named_modules():
         backend = next((known for known in backends if known.owns(module)), None)
         if backend is not None:
             owned.append(Owned(path, module, backend, backend.is_neuron(module)))
         elif _keeps_state(module):
             unknown.append(f"{path or 'the root'} ({type(module).__name__})")
-    return Owners(tuple(owned), tuple(unknown))
+        beside.update(f"{path}.{name}".removeprefix(".") for name in _beside_synapses(backends, module))
+    return Owners(tuple(owned), tuple(unknown), frozenset(beside))
+
+
+def _beside_synapses(backends: Iterable[Backend], module: nn.Module) -> Iterator[str]:
+    """Yield what backends say of parameters below a module; a backend need not say anything."""
+    for backend in backends:
+        if isinstance(backend, SynapseBackend):
+            yield from backend.beside_synapses(module)
 
 
 def _keeps_state(module: nn.Module) -> bool:

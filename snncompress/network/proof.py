@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from snncompress.errors import EditError, ProofError, listed
 from snncompress.network.edits import Edit, Slice
-from snncompress.network.leaving import evaluating
+from snncompress.network.leaving import evaluating, leaving_generators
 from snncompress.network.output import Output
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def prove(before: Network, after: Network, edit: Edit, probe: Tensor) -> Proof:
     Raises ProofError too where a proof would prove nothing: norms that have seen no data, a network in which nothing fires,
     an ANN that gives every sample the same logits; and EditError where ``after`` does not run.
     """
-    _require_live_norms(before.module)
+    _require_live_norms(before, probe)
     reference = before.with_weights(masked_like(before, edit)) if isinstance(edit, Slice) else before
     kept = {item.neuron: item for item in edit.spikes} if isinstance(edit, Slice) else {}
     spikes, difference = _compare_float64(reference, after, kept, probe)
@@ -157,7 +157,7 @@ def masked_like(network: Network, edit: Slice) -> dict[str, Tensor]:
 
     A norm's shift makes a channel fire although its weights are zero, so scale and shift are cleared too.
     """
-    clearable = {part.path for part in network.inventory.parts if part.roles & {"synapse", "norm"}}
+    clearable = _clearable(network)
     parameters = {name for name, _ in network.module.named_parameters()}
     tensors = network.tensors
     cleared: dict[str, Tensor] = {}
@@ -168,6 +168,14 @@ def masked_like(network: Network, edit: Slice) -> dict[str, Tensor]:
         gone = sorted(set(range(value.shape[cut.axis])) - set(cut.keep))
         cleared[cut.tensor] = value.index_fill(cut.axis, torch.tensor(gone, dtype=torch.long, device=value.device), 0)
     return cleared
+
+
+def _clearable(network: Network) -> set[str]:
+    """Return the paths of synapses, norms and layers of scales; what neurons hold is no signal and stays."""
+    inventory = network.inventory
+    layers = {part.path for part in inventory.parts if part.roles & {"synapse", "norm"}}
+    scales = {tensor.module for tensor in inventory.tensors if len(tensor.shape) > 1}
+    return layers | (scales - {item.path for item in network.owners.owned})
 
 
 def _compare_float64(
@@ -252,13 +260,26 @@ def _flips(reference: Network, after: Network, kept: Mapping[str, Any], probe: T
     return sum(int((before != spikes).sum()) for before, spikes in pairs if before is not None)
 
 
-def _require_live_norms(module: nn.Module) -> None:
-    for path, norm in module.named_modules():
-        seen = getattr(norm, "num_batches_tracked", None)
-        if isinstance(seen, Tensor) and not int(seen):
-            raise ProofError(
-                f"norm {path!r} has seen no data, so nothing can be proved; train the network or calibrate its norms first"
-            )
+def _require_live_norms(network: Network, probe: Tensor) -> None:
+    """Raise ProofError where a norm that has seen no data runs; one of a time step that is never taken shows nothing."""
+    unseen = {path: norm for path, norm in network.module.named_modules() if _has_seen_nothing(norm)}
+    if not unseen:
+        return
+    ran: list[str] = []
+    with ExitStack() as stack:
+        for path, norm in unseen.items():
+            stack.callback(norm.register_forward_hook(lambda *_, path=path: ran.append(path)).remove)
+        stack.enter_context(leaving_generators())
+        spike_trains(network, probe)
+    if ran:
+        raise ProofError(
+            f"norm {ran[0]!r} has seen no data, so nothing can be proved; train the network or calibrate its norms first"
+        )
+
+
+def _has_seen_nothing(norm: nn.Module) -> bool:
+    seen = getattr(norm, "num_batches_tracked", None)
+    return isinstance(seen, Tensor) and not int(seen)
 
 
 def _recorder(path: str, spikes: Any, calls: dict[str, list[Tensor]]) -> Any:

@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from snncompress.errors import ModelError
 from snncompress.network.constants import differing_constants
 from snncompress.network.leaving import unseeded_generators
+from snncompress.network.weight_hooks import require_plain
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -25,6 +26,7 @@ def require_rebuildable(module: nn.Module, maker: Callable[..., Any], arguments:
     _require_initialised(module, "the module in hand")
     fresh = built_unseeded(lambda: maker(**arguments))
     _require_initialised(fresh, f"what {maker.__qualname__!r} builds")
+    require_plain(fresh, f"what {maker.__qualname__!r} builds")
     if difference := next(_differing_tensors(module, fresh), None):
         raise ModelError(
             f"{maker.__qualname__!r} called with {dict(arguments)} builds tensors of other names or shapes than the "

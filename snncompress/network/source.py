@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,7 +10,10 @@ from torch import nn
 
 from snncompress.code import import_object
 from snncompress.components import Architecture
+from snncompress.errors import ModelError
+from snncompress.network.copying import copied
 from snncompress.network.time import Time
+from snncompress.network.weight_hooks import require_plain
 
 
 class Source(Protocol):
@@ -44,8 +46,15 @@ class FromArchitecture:
         return dict(settings.canonical())
 
     def build(self) -> tuple[nn.Module, Time]:
-        """Build the architecture anew."""
-        return self.architecture.build()
+        """Build the architecture anew; raise ModelError where it builds something else, or hooks compute its weights."""
+        made: Any = self.architecture.build()
+        if not (isinstance(made, tuple) and list(map(type, made))[1:] == [Time] and isinstance(made[0], nn.Module)):
+            given = type(made).__name__ if made is not None else "None"
+            raise ModelError(
+                f"model {self.reference['use']!r} must build a torch module and a snncompress.Time, not {given!r}"
+            )
+        require_plain(made[0], f"the model {self.architecture.use!r}")
+        return made
 
     initialised = build
 
@@ -65,7 +74,7 @@ class InHand:
 
     def build(self) -> tuple[nn.Module, Time]:
         """Return a copy of the module."""
-        return copy.deepcopy(self.module), self.time
+        return copied(self.module), self.time
 
     def initialised(self) -> tuple[nn.Module, Time]:
         """Call what built the module once more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+from snncompress.arguments import shown
 from snncompress.errors import ModelError, did_you_mean
 
 Runner = Literal["multi_step", "per_step", "inside", "none"]
@@ -38,7 +39,9 @@ class Time:
     def __post_init__(self) -> None:
         self._require_known_words()
         if not isinstance(self.T, int) or isinstance(self.T, bool) or self.T < 1:
-            raise ModelError(f"T must be a whole number of at least 1, not {self.T!r}")
+            raise ModelError(f"T must be a whole number of at least 1, not {shown(self.T)}")
+        if not isinstance(self.records, (tuple, list)):
+            raise ModelError(f"records should be a list such as ('output', 'membranes'), not {shown(self.records)}")
         if "output" not in self.records or not {*self.records} <= {"output", "membranes"}:
             raise ModelError(f"records must name 'output' and perhaps 'membranes', not {list(self.records)}")
         if self.runner == "none" and (self.T, self.input, self.output) != (1, "static", "averaged"):
@@ -50,8 +53,9 @@ class Time:
 
     def _require_known_words(self) -> None:
         for name, words in (("runner", get_args(Runner)), ("output", get_args(Layout)), ("input", get_args(Input))):
-            if (given := getattr(self, name)) not in words:
-                raise ModelError(f"{name} {given!r} is unknown; {did_you_mean(str(given), words)}")
+            given = getattr(self, name)
+            if not isinstance(given, str) or given not in words:
+                raise ModelError(f"{name} {shown(given)} is unknown; {did_you_mean(str(given), words)}")
 
     def to_json(self) -> dict[str, Any]:
         """Return the declaration as JSON data."""

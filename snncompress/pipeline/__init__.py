@@ -9,6 +9,7 @@ from snncompress.pipeline.over import Choice, choices, read_axes
 from snncompress.pipeline.recipes import recipes
 from snncompress.pipeline.source import (
     Source,
+    entries_of,
     load_pipeline,
     parts_from,
     pipeline_from,
@@ -23,6 +24,7 @@ __all__ = [
     "Pipeline",
     "Source",
     "choices",
+    "entries_of",
     "load_pipeline",
     "parts_from",
     "pipeline_from",

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 def check_across(data: Mapping[str, Any], host: Host) -> list[Problem]:
     """Return the problems that concern more than one entry of an expanded pipeline."""
-    return [*_seeds(data), *_twice(data, "export"), *_twice(data, "report"), *_measured(data, host)]
+    return [
+        *_seeds(data),
+        *_twice(data, "export"),
+        *_twice(data, "report"),
+        *_encoded(data, host),
+        *_measured(data, host),
+    ]
 
 
 def _seeds(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -43,7 +49,7 @@ def _measured(data: Mapping[str, Any], host: Host) -> Iterator[Problem]:
     values: dict[str, Where] = {}
     is_sure = isinstance(data.get("measure", []), list)
     for where, entry in _entries(data, "measure"):
-        metric = _metric(entry, host)
+        metric = _component(entry, "metrics", host)
         names = None if metric is None else tuple(metric.yields())
         inner = list(_inside(metric, where, host))
         yield from inner
@@ -55,13 +61,22 @@ def _measured(data: Mapping[str, Any], host: Host) -> Iterator[Problem]:
         yield from _limits(data, values)
 
 
-def _metric(entry: Any, host: Host) -> Any:
+def _encoded(data: Mapping[str, Any], host: Host) -> Iterator[Problem]:
+    """Yield the problem of an encoder that takes pixels for probabilities or times, and data that are normalised."""
+    encoder = _component(data.get("encode"), "encoders", host)
+    samples = _component(data.get("data"), "datasets", host)
+    if getattr(encoder, "needs_unit_interval", False) and getattr(samples, "leaves_unit_interval", False):
+        what = f"{encoder.use!r} needs pixels in 0..1, and the data's mean and std take them out of it"
+        yield Problem(("encode",), what, "remove mean and std from the data, or use 'direct'")
+
+
+def _component(entry: Any, kind: str, host: Host) -> Any:
     use = entry.get("use") if isinstance(entry, Mapping) else None
-    metric = host.catalogue["metrics"].get(use) if isinstance(use, str) else None
-    if metric is None:
+    found = host.catalogue[kind].get(use) if isinstance(use, str) else None
+    if found is None:
         return None
     try:
-        return metric.model_validate_json(json.dumps(entry))
+        return found.model_validate_json(json.dumps(entry))
     except ValidationError:
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from snncompress.arguments import shown
+from snncompress.code import place_of_function
 from snncompress.errors import PipelineError, did_you_mean, near
 from snncompress.pipeline.across import check_across
 from snncompress.pipeline.check import check
@@ -20,6 +22,7 @@ from snncompress.pipeline.overrides import Override, override
 from snncompress.pipeline.recipes import recipes
 from snncompress.pipeline.shorthand import expand
 from snncompress.pipeline.tree import Tree, build
+from snncompress.record import PIPELINE_FILE
 
 if TYPE_CHECKING:
     from snncompress.components import Architecture
@@ -86,7 +89,7 @@ def pipeline_from(data: Mapping[str, Any], host: Host, *, overrides: Sequence[st
     try:
         text = dump(_plain(data))
     except yaml.representer.RepresenterError as error:
-        what = f"{error.args[1]!r} is no plain value"
+        what = f"{shown(error.args[1])} is no plain value"
         raise PipelineError(
             [f"{IN_PYTHON}: {what}; use text, numbers, true, false, null, lists and mappings"]
         ) from error
@@ -101,6 +104,10 @@ def read_source(
         return _read(pipeline.text, pipeline.name, host, _overrides(overrides)) if overrides else pipeline
     if isinstance(pipeline, Mapping):
         return pipeline_from(pipeline, host, overrides=overrides)
+    if not isinstance(pipeline, (str, PathLike)):
+        raise PipelineError(
+            [f"{IN_PYTHON}: should be a file, 'recipe:NAME', or the same as a mapping, not {type(pipeline).__name__!r}"]
+        )
     return load_pipeline(str(pipeline), host, overrides=overrides)
 
 
@@ -132,13 +139,30 @@ def read_model(reference: str, host: Host, *, overrides: Sequence[str] = ()) -> 
 
 def parts_from(data: Mapping[str, Any], host: Host) -> Any:
     """Check some sections of a pipeline given as plain Python data; see ``read_parts``."""
-    return read_parts({name: json.dumps(_plain(value)) for name, value in data.items()}, host)
+    try:
+        texts = {name: json.dumps(_plain(value)) for name, value in data.items()}
+    except TypeError as error:
+        what = f"{error}; use text, numbers, true, false, null, lists and mappings"
+        raise PipelineError([f"{IN_PYTHON}: {what}"]) from error
+    return read_parts(texts, host)
+
+
+def entries_of(given: Any) -> Any:
+    """Return what a Python user gave for a list of entries: a single one may stand alone; the check tells what is no list."""
+    if isinstance(given, str | Mapping):
+        return [given]
+    return list(given) if isinstance(given, Iterable) else given
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: _plain(_named(entry) if key == "loss" else entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _named(loss: Any) -> Any:
+    """Return the place of a user's own function, which a pipeline holds in its stead."""
+    return place_of_function(loss) if callable(loss) else loss
 
 
 def _text_of(reference: str, host: Host) -> str:
@@ -146,7 +170,11 @@ def _text_of(reference: str, host: Host) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise PipelineError([f"{reference}: no such file{_near_files(path)}"]) from error
+        raise PipelineError([f"{reference}: no such file{_near(reference, path, host)}"]) from error
+    except IsADirectoryError as error:
+        raise PipelineError([f"{reference or path}: cannot be read: is a directory{_pipeline_in(path)}"]) from error
+    except ValueError as error:  # a character that no path may hold
+        raise PipelineError([f"{reference!r}: cannot be read: {error}"]) from error
     except OSError as error:
         raise PipelineError([f"{reference}: cannot be read: {(error.strerror or str(error)).lower()}"]) from error
     try:
@@ -166,6 +194,19 @@ def _path_of(reference: str, host: Host) -> Path:
     return known[name]
 
 
+def _near(reference: str, path: Path, host: Host) -> str:
+    """Return a hint where a recipe, or else a file beside the missing one, is called alike."""
+    known, name = recipes(host), reference.removesuffix(".yaml")
+    if name in known:
+        return f"; did you mean 'recipe:{name}'?"
+    best = near(name, known, most=1) if path.parent == Path() else []
+    return _near_files(path) or (f"; did you mean 'recipe:{best[0]}'?" if best else "")
+
+
+def _pipeline_in(folder: Path) -> str:
+    return f"; did you mean {str(folder / PIPELINE_FILE)!r}?" if (folder / PIPELINE_FILE).is_file() else ""
+
+
 def _near_files(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
@@ -175,6 +216,12 @@ def _near_files(path: Path) -> str:
 
 
 def _overrides(given: Sequence[str | Override]) -> tuple[Override, ...]:
+    if (
+        isinstance(given, str)
+        or not isinstance(given, Sequence)
+        or not all(isinstance(entry, (str, Override)) for entry in given)
+    ):
+        raise PipelineError([f"overrides: should be a list of texts such as ['seed=1'], not {shown(given)}"])
     return tuple(Override(entry) if isinstance(entry, str) else entry for entry in given)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from snncompress.compilers import compiler
 from snncompress.components import Inputs
-from snncompress.errors import ModelError, SnncompressError
+from snncompress.errors import InputError, ModelError, SnncompressError
 from snncompress.plan.blank import recognised
-from snncompress.plan.reference import inputs_of, open_reference
+from snncompress.plan.reference import inputs_behind, inputs_of, is_pipeline, open_reference
 from snncompress.plugins import Host, guarded
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from snncompress.network import Network
     from snncompress.speed import Acceleration, Path
 
+
+_SHAPE, _NUM_CLASSES = "3,32,32", 10
+"""What a model reference is sized for where nothing is said."""
 
 _NUM_IMAGES = 8
 """Random images on which the fast way is compared with the network's own."""
@@ -74,10 +77,19 @@ class Inspection:
 
 
 def inspect(
-    reference: str, host: Host, *, shape: str, num_classes: int, overrides: Sequence[str] = (), allow_code: bool = False
+    reference: str,
+    host: Host,
+    *,
+    shape: str | None = None,
+    num_classes: int | None = None,
+    overrides: Sequence[str] = (),
+    allow_code: bool = False,
 ) -> Inspection:
-    """Inspect an artifact folder, a pipeline file's model, or a model reference sized for images of ``shape`` (C,H,W)."""
-    inputs = inputs_of(shape, num_classes)
+    """Inspect an artifact folder, a run's, a pipeline file's model, or a model reference sized for images of ``shape``.
+
+    A pipeline file and a run know the sizes of their data; elsewhere ``shape`` (C,H,W) is 3,32,32 by default, for 10 classes.
+    """
+    inputs = _inputs(reference, host, shape, num_classes, overrides, allow_code=allow_code)
     found = _fast_way(reference, host, inputs, overrides, allow_code=allow_code)
     network = open_reference(reference, host, inputs, overrides, allow_code=allow_code, values=False)
     kinds = Counter(f"{type(item.module).__name__} ({item.backend.name})" for item in network.neurons)
@@ -88,10 +100,27 @@ def inspect(
         dict(kinds),
         network.owners.unknown,
         tuple(str(edit.to_json()["edit"]) for edit in network.edits),
-        tuple(map(str, _blocks(network, Inputs(_shape(network, inputs), num_classes)))),
+        tuple(map(str, _blocks(network, Inputs(_shape(network, inputs), inputs.num_classes)))),
         tuple(_modules(network, found.layers)),
         {"path": found.path, "remarks": list(found.remarks)},
     )
+
+
+def _inputs(
+    reference: str,
+    host: Host,
+    shape: str | None,
+    num_classes: int | None,
+    overrides: Sequence[str],
+    *,
+    allow_code: bool,
+) -> Inputs:
+    known = inputs_behind(reference, host, overrides, allow_code=allow_code)
+    if known is None or (not is_pipeline(reference) and (shape, num_classes) != (None, None)):
+        return inputs_of(shape or _SHAPE, num_classes or _NUM_CLASSES)
+    if (shape, num_classes) != (None, None):
+        raise InputError(f"{reference!r} brings data of its own; --input and --classes size a model reference")
+    return known
 
 
 def _fast_way(
@@ -123,11 +152,11 @@ def _blocks(network: Network, inputs: Inputs) -> tuple[Block, ...]:
 
 
 def _shape(network: Network, inputs: Inputs) -> tuple[int, ...]:
-    """Return the shape [C, H, W] of an image that the network takes: its own where its settings say it."""
+    """Return the shape of a sample at one time step, [C, H, W] of an image: its own where the settings say it."""
     settings = network.source.reference
     if "in_channels" in settings and settings.get("image_size"):
         return (settings["in_channels"], *settings["image_size"])
-    return inputs.image_shape
+    return inputs.shape[1:] if inputs.kind == "frames" else inputs.shape
 
 
 def _modules(network: Network, ways: Mapping[str, str]) -> Iterator[dict[str, Any]]:

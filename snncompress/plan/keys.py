@@ -91,6 +91,16 @@ def root_parts(
     }
 
 
+def content_parts(root: Parts, steps: Sequence[Parts], samples: str) -> dict[str, str]:
+    """Return a hash each of the weights, the code and the samples behind settings, from the parts of the keys."""
+    read = {
+        "weights": [root["model content"], *(parts["files"] for parts in steps)],
+        "code": [root["code"], *(parts["code"] for parts in steps)],
+        "samples": [samples],
+    }
+    return {name: key_of({name: canonical(found)}) for name, found in read.items()}
+
+
 def step_parts(before: str, step: Strategy, earlier: Sequence[Strategy], *, host: Host, path: str) -> dict[str, str]:
     """Return the parts of a step's key; ``earlier`` are the steps before it."""
     parts = {f"setting {name}": canonical(value) for name, value in step.canonical().items()}

@@ -13,9 +13,12 @@ from snncompress.errors import DataError, EditError, InputError, ModelError, Pip
 from snncompress.pipeline import Pipeline, Source
 from snncompress.pipeline.replicates import replicates
 from snncompress.plan.blank import blank_batch, recognised
+from snncompress.plan.checks import problems_of_metric, problems_of_step
 from snncompress.plan.computing import computing_path
-from snncompress.plan.keys import key_of, metric_key, root_parts, step_parts
-from snncompress.plugins import Host
+from snncompress.plan.keys import canonical, content_parts, key_of, metric_key, root_parts, step_parts
+from snncompress.plan.losses import loss_fault
+from snncompress.plan.presentation import check_presentation
+from snncompress.plugins import Host, guarded, returned
 from snncompress.store import Store
 from snncompress.strategy import Facts, Problem, Strategy, Where
 
@@ -60,7 +63,7 @@ class PlannedStep:
         return f"{'reused' if self.reused else 'to do'} ({self.why}), {self.path}, key {self.key[:12]}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Everything that a run needs to know; ``pipeline.model`` has every size filled in.
 
@@ -76,6 +79,14 @@ class Plan:
     host: Host
     place: str
     warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return a line for each step: whether it is done or reused, and why."""
+        steps = [f"  {step.index + 1}. {step.strategy.use}: {step.summary}" for step in self.steps]
+        return "\n".join([f"{self.pipeline.name}, seed {self.pipeline.seed}", *steps])
+
+    def __repr__(self) -> str:
+        return f"Plan(name={self.pipeline.name!r}, seed={self.pipeline.seed}, steps={len(self.steps)})"
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -117,6 +128,12 @@ class Plan:
         state = self.keys[index]
         return f"{state} {self.keys[self.baseline_index]}" if getattr(metric, "compares", False) else state
 
+    @property
+    def content(self) -> dict[str, str]:
+        """Hashes of what the pipeline reads besides its own settings: weights and other files, the user's code, samples."""
+        samples = self.root_parts["data"].removeprefix(canonical(_canonical(self.pipeline.data)))
+        return content_parts(self.root_parts, [step.parts for step in self.steps], samples)
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON data."""
         return {
@@ -129,6 +146,7 @@ class Plan:
                 "kind": self.inputs.kind,
             },
             "root": self.root_key,
+            "content": self.content,
             "steps": [
                 {
                     "index": step.index,
@@ -233,8 +251,9 @@ def _resolve(pipeline: Pipeline, lines: Lines, *, allow_code: bool) -> tuple[Inp
         ]
     if refused:
         raise PipelineError(lines(refused))
+    what = f"data set {pipeline.data.use!r}"
     try:
-        inputs = pipeline.data.inputs()
+        inputs = returned(guarded(pipeline.data.inputs, what, DataError), Inputs, what, DataError)
     except DataError as error:
         raise PipelineError(lines([(("data",), str(error), "")])) from error
     try:
@@ -301,18 +320,27 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
         raise PipelineError(lines([(("model",), str(error), "")])) from error
     except EditError as error:
         raise PipelineError(lines([(("timesteps",), str(error), "")])) from error
-    problems: list[tuple[Where, Problem]] = [(("encode",), problem) for problem in _check_encoding(plan, network)]
-    problems += _check_timesteps(plan, network)
+    problems = list(check_presentation(pipeline, plan.inputs, network.time))
     state = set(_first_state(pipeline, network))
     blocks = cache(partial(recognised, network, plan.inputs))
     blank = cache(lambda: network.with_probe(blank_batch(network, plan.inputs)))
-    known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks, network=blank, host=plan.host)
+    fault = partial(loss_fault, time=network.time, num_classes=plan.inputs.num_classes)
+    known = partial(
+        Facts,
+        network.inventory,
+        network.time,
+        plan.inputs,
+        blocks=blocks,
+        network=blank,
+        host=plan.host,
+        loss_fault=fault,
+    )
     problems += _check_metrics(plan, known(frozenset(state)))
     strategies = tuple(step.strategy for step in plan.steps)
     for step in plan.steps:
         earlier, later = strategies[: step.index], strategies[step.index + 1 :]
         try:
-            found = tuple(step.strategy.check(known(frozenset(state), earlier, later=later)))
+            found = problems_of_step(step.strategy, known(frozenset(state), earlier, later=later), plan.host)
         except (ModelError, StateError) as error:  # it looked at the blocks, for which the network runs
             raise PipelineError(lines([(("model",), str(error), "")])) from error
         problems += [(("steps", step.index, *problem.where), problem) for problem in found]
@@ -328,41 +356,8 @@ def _check_metrics(plan: Plan, facts: Facts) -> list[tuple[Where, Problem]]:
     return [
         (("measure", index, *problem.where), problem)
         for index, metric in enumerate(plan.pipeline.measure)
-        for problem in (metric.check(facts) if hasattr(metric, "check") else ())
+        for problem in problems_of_metric(metric, facts, plan.host)
     ]
-
-
-def _check_timesteps(plan: Plan, network: Network) -> list[tuple[Where, Problem]]:
-    wanted, known = plan.pipeline.timesteps, network.time
-    if wanted is None or wanted == known.T:
-        return []
-    what = "this model has no time steps" if known.runner == "none" else f"this model runs {known.T} time step(s)"
-    return [(("timesteps",), Problem((), f"{what}, and {wanted} are asked for", "leave it out"))]
-
-
-def _check_encoding(plan: Plan, network: Network) -> Sequence[Problem]:
-    encode = plan.pipeline.encode.use
-    if network.time.input == "static" and (plan.inputs.kind == "frames" or encode != "direct"):
-        what = "event frames" if plan.inputs.kind == "frames" else f"what {encode!r} gives"
-        return [
-            Problem(
-                (),
-                f"the model takes a still image, not {what}",
-                "use encode: direct and still images, or another model",
-            )
-        ]
-    if plan.inputs.kind == "frames" and encode != "direct":
-        what = f"event frames bring their time steps, so {encode!r} would not be applied"
-        return [Problem((), what, "leave it out")]
-    if plan.inputs.kind == "frames" and plan.inputs.shape[0] != network.time.T:
-        return [
-            Problem(
-                (),
-                f"the data bring {plan.inputs.shape[0]} time steps and the model runs {network.time.T}",
-                f"set timesteps: {plan.inputs.shape[0]}",
-            )
-        ]
-    return []
 
 
 def _first_state(pipeline: Pipeline, network: Network) -> Iterable[str]:

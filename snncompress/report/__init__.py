@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from snncompress.report.comparison import Comparison, EnergyRanking, Entry, Verdict
 from snncompress.report.judging import compare
+from snncompress.report.listing import FinishedRun, finished_runs
 from snncompress.report.pareto import front
-from snncompress.report.reading import combined, read_entries, read_result
+from snncompress.report.reading import read_entries, read_result, read_swept
 from snncompress.report.statistics import paired, spread
 from snncompress.report.summary import summarise
 
@@ -13,13 +14,15 @@ __all__ = [
     "Comparison",
     "EnergyRanking",
     "Entry",
+    "FinishedRun",
     "Verdict",
-    "combined",
     "compare",
+    "finished_runs",
     "front",
     "paired",
     "read_entries",
     "read_result",
+    "read_swept",
     "spread",
     "summarise",
 ]

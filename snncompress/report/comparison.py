@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from snncompress.frame import frame, write_csv
+from snncompress.lines import of_comparison
 from snncompress.notebook import framed
 from snncompress.record import Spread, SummaryValue
+from snncompress.report.rows import columns_of, rows_of
 
-Outcome = Literal["better", "worse", "higher", "lower", "no difference seen", "no verdict"]
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Outcome = Literal["better", "worse", "higher", "lower", "no difference seen", "too few seeds", "no verdict"]
 """What a verdict says of an entry: ``higher`` and ``lower`` where the metric does not say which direction is better."""
 
 
@@ -29,6 +37,8 @@ class Entry(_Part):
         settings: what a sweep set, by path in the pipeline.
         energies: mJ of a sample by the name of an energy model.
         failed: why there are no values, if there are none.
+        masked: whether the network has masks; None if its record does not say.
+        dense: whether it is the network that the runs of a sweep compress; ``folder`` is the sweep's then.
     """
 
     name: str
@@ -39,6 +49,8 @@ class Entry(_Part):
     settings: dict[str, Any] = {}
     energies: dict[str, Spread] = {}
     failed: str | None = None
+    masked: bool | None = None
+    dense: bool = False
 
 
 class Verdict(_Part):
@@ -49,9 +61,11 @@ class Verdict(_Part):
         entry: who is judged.
         against: with whom it is compared.
         outcome: what can be said.
-        why: the reason in words, such as ``no verdict: one run each``.
+        why: the reason in words, such as ``too few seeds: one run each``.
         difference: mean of the paired differences where runs share seeds, else difference of the means; None without values.
         standard_error: of that mean; None below two pairs.
+        interval: the 95 % interval of that mean; None below three pairs.
+        p: of the paired t-test; None below three pairs.
         pairs: how many seeds both have.
         points: the difference in percentage points, for a part of test samples.
         images: the difference in test samples, where the metric says how many there are.
@@ -64,6 +78,8 @@ class Verdict(_Part):
     why: str
     difference: float | None = None
     standard_error: float | None = None
+    interval: tuple[float, float] | None = None
+    p: float | None = None
     pairs: int = 0
     points: float | None = None
     images: float | None = None
@@ -92,7 +108,8 @@ class Comparison(_Part):
         verdicts: one for each entry but the baseline, and each shared value.
         quality: the value on the one axis of the trade-off, None if not all have it.
         cost: the value on the other axis, lower being better; None if there is none.
-        front: names of the entries that no other beats in one without losing in the other.
+        front: names of the entries that no other beats in one without losing in the other, those at chance left out.
+        at_chance: the seeds in which a network is no better than guessing, by the name of its entry.
         energy: the ranking under several energy models.
         notes: what a reader must know: other data, other seeds, one run each.
     """
@@ -106,6 +123,7 @@ class Comparison(_Part):
     quality: str | None = None
     cost: str | None = None
     front: tuple[str, ...] = ()
+    at_chance: dict[str, tuple[int, ...]] = {}
     energy: tuple[EnergyRanking, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -118,8 +136,28 @@ class Comparison(_Part):
         """Return the entry of a name."""
         return next(entry for entry in self.entries if entry.name == name)
 
+    def __str__(self) -> str:
+        """Return a few lines: each run, accuracy and cost, and what is said of it."""
+        return of_comparison(self)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        names = tuple(entry.name for entry in self.entries)
+        yield from {"entries": names, "baseline": self.baseline, "quality": self.quality, "cost": self.cost}.items()
+
     def _repr_html_(self) -> str | None:
         return framed(self, "render_comparison")
+
+    def to_frame(self) -> DataFrame:
+        """Return a pandas table with a row for each value of each run: mean, spread, and what is said of it.
+
+        Raises:
+            InputError: if pandas is not installed.
+        """
+        return frame(rows_of(self), columns_of(self))
+
+    def write_csv(self, file: Path) -> None:
+        """Write the rows of ``to_frame`` as a CSV file, without pandas."""
+        write_csv(rows_of(self), columns_of(self), file)
 
     def verdict(self, metric: str, entry: str) -> Verdict | None:
         """Return what is said of an entry in one metric; None for the baseline and for values that are not shared."""

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from snncompress.errors import InputError, did_you_mean
-from snncompress.record import Direction, Spread, SummaryValue
-from snncompress.report.comparison import Comparison, EnergyRanking, Entry, Outcome, Verdict
+from snncompress.record import SummaryValue
+from snncompress.report.comparison import Comparison, EnergyRanking, Entry
 from snncompress.report.pareto import front
-from snncompress.report.statistics import MIN_PAIRS, Paired, paired
-
-QUALITY = "accuracy"
-"""The value on the upright axis of a trade-off."""
+from snncompress.report.statistics import MIN_PAIRS
+from snncompress.report.verdicts import QUALITY, at_chance, verdict
 
 MIN_ENTRIES = 2
-_SAMPLES = re.compile(r"[0-9] of ([0-9]+) test samples\b")
-_OUTCOMES: Mapping[tuple[Direction | None, bool], Outcome] = {
-    (None, True): "higher",
-    (None, False): "lower",
-    ("higher", True): "better",
-    ("higher", False): "worse",
-    ("lower", True): "worse",
-    ("lower", False): "better",
-}
 
 
 def compare(entries: Sequence[Entry], *, baseline: str | None = None, cost: str | None = None) -> Comparison:
@@ -31,7 +19,8 @@ def compare(entries: Sequence[Entry], *, baseline: str | None = None, cost: str 
 
     Args:
         entries: with names unlike each other.
-        baseline: name of the entry that the others are judged against; the first that has values by default.
+        baseline: name of the entry that the others are judged against; by default the first that has values, or the first
+            that is not dense where several dense networks stand there.
         cost: the value to set against accuracy; by default the first one that all have, is better when lower, and differs.
 
     Raises:
@@ -45,6 +34,7 @@ def compare(entries: Sequence[Entry], *, baseline: str | None = None, cost: str 
     chosen = _cost(finished, shared, cost)
     quality = QUALITY if QUALITY in shared and chosen != QUALITY else None
     others = [entry for entry in finished if entry is not first]
+    guessing = {entry.name: seeds for entry in finished if (seeds := at_chance(entry))}
     return Comparison(
         entries=tuple(entries),
         baseline=first.name,
@@ -53,83 +43,17 @@ def compare(entries: Sequence[Entry], *, baseline: str | None = None, cost: str 
         verdicts=tuple(verdict(entry, first, name) for entry in others for name in shared),
         quality=quality,
         cost=chosen,
-        front=_front(finished, quality, chosen),
+        front=_front([entry for entry in finished if entry.name not in guessing], quality, chosen),
+        at_chance=guessing,
         energy=tuple(found for entry in others if (found := _ranking(entry, first))),
-        notes=tuple(_notes(entries, first)),
+        notes=tuple(_notes(entries, first, guessing)),
     )
-
-
-def verdict(entry: Entry, against: Entry, metric: str) -> Verdict:
-    """Judge one value of an entry against the same value of another."""
-    value, other = entry.values[metric], against.values[metric]
-    ours, theirs = _pairs(entry, against, metric)
-    found = paired(ours, theirs)
-    difference = _difference(found, value.spread, other.spread)
-    outcome, why = _judged(entry, against, metric, found)
-    images = _samples(value, other)
-    return Verdict(
-        metric=metric,
-        entry=entry.name,
-        against=against.name,
-        outcome=outcome,
-        why=why,
-        difference=difference,
-        standard_error=found.standard_error if found else None,
-        pairs=found.pairs if found else 0,
-        points=None if difference is None or images is None else 100 * difference,
-        images=None if difference is None or images is None else difference * images,
-    )
-
-
-def _pairs(entry: Entry, against: Entry, metric: str) -> tuple[list[float], list[float]]:
-    ours = dict(zip(entry.seeds, entry.values[metric].spread.values, strict=True))
-    theirs = dict(zip(against.seeds, against.values[metric].spread.values, strict=True))
-    both = [(ours[seed], theirs[seed]) for seed in ours if seed in theirs]
-    known = [(one, other) for one, other in both if one is not None and other is not None]
-    return [one for one, _ in known], [other for _, other in known]
-
-
-def _difference(found: Paired | None, ours: Spread, theirs: Spread) -> float | None:
-    if found is not None:
-        return found.mean
-    return None if ours.mean is None or theirs.mean is None else ours.mean - theirs.mean
-
-
-def _judged(entry: Entry, against: Entry, metric: str, found: Paired | None) -> tuple[Outcome, str]:
-    if reason := _no_verdict(entry, against, metric, found):
-        return "no verdict", f"no verdict: {reason}"
-    assert found is not None  # noqa: S101 - two pairs or more
-    if not found.differs:
-        return "no difference seen", f"no difference seen: {found.doubt}"
-    outcome = _OUTCOMES[entry.values[metric].better, found.mean > 0]
-    return outcome, f"{outcome}: all {found.pairs} seeds agree, and the mean exceeds its standard error"
-
-
-def _no_verdict(entry: Entry, against: Entry, metric: str, found: Paired | None) -> str:
-    """Return the first reason for which two values cannot be judged; empty if they can."""
-    value, other = entry.values[metric], against.values[metric]
-    runs = value.spread.n, other.spread.n
-    reasons = {
-        "not measured": 0 in runs,
-        f"in {value.unit!r} and in {other.unit!r}": value.unit != other.unit,
-        "it depends on the moment it was taken": not (value.comparable and other.comparable),
-        "measured on other data": entry.data != against.data,
-        "one run each": runs == (1, 1),
-        "fewer than two seeds in common": found is None or found.pairs < MIN_PAIRS,
-    }
-    return next((reason for reason, holds in reasons.items() if holds), "")
-
-
-def _samples(value: SummaryValue, other: SummaryValue) -> int | None:
-    """Return how many test samples a value is a part of, if its way of counting says so for both."""
-    found = [_SAMPLES.search(one.how) for one in (value, other)]
-    numbers = {int(match[1]) for match in found if match}
-    return numbers.pop() if all(found) and len(numbers) == 1 else None
 
 
 def _baseline(finished: Sequence[Entry], name: str | None) -> Entry:
     if name is None:
-        return finished[0]
+        dense = [entry for entry in finished if entry.dense]
+        return finished[0] if len(dense) < 2 else next(entry for entry in finished if not entry.dense)  # noqa: PLR2004
     chosen = next((entry for entry in finished if name in (entry.name, entry.folder)), None)
     if chosen is None:
         raise InputError(
@@ -177,12 +101,15 @@ def _ranking(entry: Entry, against: Entry) -> EnergyRanking | None:
     return EnergyRanking(entry=entry.name, against=against.name, ratios=ratios, agree=agree)
 
 
-def _notes(entries: Sequence[Entry], first: Entry) -> Iterator[str]:
+def _notes(entries: Sequence[Entry], first: Entry, guessing: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
     finished = [entry for entry in entries if entry.failed is None]
     yield from (f"{entry.name} failed: {entry.failed}" for entry in entries if entry.failed is not None)
     if other := [entry.name for entry in finished if entry.data != first.data]:
         yield f"measured on other data than {first.name}: {', '.join(other)}"
     if other := [entry.name for entry in finished if set(entry.seeds) != set(first.seeds)]:
         yield f"run with other seeds than {first.name}: {', '.join(other)}"
-    if all(len(entry.seeds) == 1 for entry in finished):
-        yield "one run each: no difference between them is a verdict; give seeds: [0, 1, 2]"
+    if len(finished) > 1 and all(len(entry.seeds) < MIN_PAIRS for entry in finished):
+        yield f"too few seeds: a verdict needs {MIN_PAIRS} or more; give seeds: [0, 1, 2]"
+    for name, seeds in guessing.items():
+        numbers = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+        yield f"{name} is at chance in {numbers}: guessing is as accurate, so none of its values is called better"

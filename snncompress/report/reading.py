@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,9 +12,8 @@ from pydantic import ValidationError
 from snncompress.errors import InputError
 from snncompress.record import RECORD_FILE, SWEEP_FILE, Combination, Record, Summary, Sweep
 from snncompress.report.comparison import Entry
+from snncompress.report.entries import Findings, dense_entries
 from snncompress.report.judging import MIN_ENTRIES
-from snncompress.report.statistics import spread
-from snncompress.report.summary import summarised
 
 _VERSION = 1
 _Model = TypeVar("_Model", Record, Summary, Sweep)
@@ -49,40 +48,30 @@ def read_entries(paths: Sequence[Path]) -> tuple[Entry, ...]:
     return _told_apart(found)
 
 
-def entry_of(result: Record | Summary, folder: Path, **more: Any) -> Entry:
-    """Return the entry of a record or a summary in ``folder``."""
-    records = [result] if isinstance(result, Record) else _records(result, folder)
-    values = (
-        {name: summarised([value]) for name, value in result.final.items()}
-        if isinstance(result, Record)
-        else result.final
-    )
-    whole: dict[str, Any] = {
-        "name": result.name,
-        "folder": str(folder),
-        "seeds": (result.seed,) if isinstance(result, Record) else result.seeds,
-        "data": _data(result.pipeline),
-        "values": values,
-        "energies": _energies(records),
-    }
-    return Entry(**(whole | more))
+def read_swept(folder: Path, sweep: Sweep | None = None) -> tuple[Entry, ...]:
+    """Return the entries of a sweep: the dense network that its runs compress, once, and then every combination."""
+    known = {one.name: one for one in (sweep or read_sweep(folder)).combinations}
+    found = {name: _findings(folder / one.folder) for name, one in known.items() if one.failed is None}
+    dense = dense_entries([(known[name], findings) for name, findings in found.items()], str(folder))
+    return (*dense, *(_combined(one, found.get(name), folder) for name, one in known.items()))
 
 
-def combined(combination: Combination, folder: Path) -> Entry:
-    """Return the entry of one combination of the sweep in ``folder``."""
-    place = folder / combination.folder
-    if combination.failed is not None:
-        return Entry(name=combination.name, folder=str(place), settings=combination.settings, failed=combination.failed)
-    return entry_of(read_result(place), place, name=combination.name, settings=combination.settings)
+def _combined(combination: Combination, findings: Findings | None, folder: Path) -> Entry:
+    known: dict[str, Any] = {"name": combination.name, "settings": combination.settings}
+    if findings is None:
+        return Entry(folder=str(folder / combination.folder), failed=combination.failed, **known)
+    return findings.entry(**known)
 
 
-def _entries(path: Path) -> Iterator[Entry]:
+def _entries(path: Path) -> tuple[Entry, ...]:
     if (path / SWEEP_FILE).is_file() or (path.name == SWEEP_FILE and path.is_file()):
-        folder = path if path.is_dir() else path.parent
-        yield from (combined(combination, folder) for combination in read_sweep(path).combinations)
-    else:
-        result = read_result(path)
-        yield entry_of(result, path if path.is_dir() else path.parent)
+        return read_swept(path if path.is_dir() else path.parent)
+    return (_findings(path).entry(),)
+
+
+def _findings(path: Path) -> Findings:
+    result, folder = read_result(path), path if path.is_dir() else path.parent
+    return Findings(result, [result] if isinstance(result, Record) else _records(result, folder), str(folder))
 
 
 def _records(summary: Summary, folder: Path) -> list[Record]:
@@ -93,41 +82,33 @@ def _records(summary: Summary, folder: Path) -> list[Record]:
     return [record for place in places if isinstance(record := read_result(place), Record)]
 
 
-def _energies(records: Sequence[Record]) -> dict[str, Any]:
-    """Return the spread of each energy model's mJ over records that have the measurement ``energy``."""
-    models: dict[str, list[float | None]] = {}
-    for index, record in enumerate(records):
-        detail = record.final["energy"].detail if "energy" in record.final else None
-        for model in (detail or {}).get("models", ()):
-            models.setdefault(model["name"], [None] * len(records))[index] = model["mj"]
-    return {name: spread(values) for name, values in models.items()}
-
-
-def _data(pipeline: Mapping[str, Any]) -> dict[str, Any]:
-    data = pipeline.get("data", {})
-    return dict(data) if isinstance(data, Mapping) else {"use": data}
-
-
 def _told_apart(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Call entries that share a name by their folders, as much of them as tells them apart."""
     names = [entry.name for entry in entries]
     folders = [Path(entry.folder).resolve() for entry in entries]
-    if len(set(folders)) < len(folders):
+    if len({(folder, entry.dense and entry.name) for folder, entry in zip(folders, entries, strict=True)}) < len(names):
         raise InputError("the same run is given twice; give each once")
     if len(set(names)) == len(names):
         return tuple(entries)
     for depth in range(1, 1 + max(len(folder.parts) for folder in folders)):
-        tails = ["/".join(folder.parts[-depth:]) for folder in folders]
+        tails = [_tail(entry, folder, depth) for entry, folder in zip(entries, folders, strict=True)]
         chosen = [name if names.count(name) == 1 else tail for name, tail in zip(names, tails, strict=True)]
         if len(set(chosen)) == len(chosen):
             break
     return tuple(entry.model_copy(update={"name": name}) for entry, name in zip(entries, chosen, strict=True))
 
 
+def _tail(entry: Entry, folder: Path, depth: int) -> str:
+    """Return the end of a folder's path; a dense network's is that of its sweep, one above those of the runs."""
+    if entry.dense:
+        return f"{entry.name} of {'/'.join(folder.parts[-max(1, depth - 1) :])}"
+    return "/".join(folder.parts[-depth:])
+
+
 def _json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{str(file)!r} is no record that this snncompress reads: {error}") from error
 
 

@@ -37,7 +37,12 @@ def summarise(records: Sequence[Record], runs: Sequence[str], *, pipeline: Mappi
         baseline=baseline,
         final=final,
         budget=budget,
+        masked=_any([record.masked for record in records]),
     )
+
+
+def _any(known: Sequence[bool | None]) -> bool | None:
+    return None if None in known else any(known)
 
 
 def summarised(found: Sequence[Measurement | None]) -> SummaryValue:
@@ -49,7 +54,18 @@ def summarised(found: Sequence[Measurement | None]) -> SummaryValue:
         how=shared_words([one.how for one in present]),
         better=present[0].better,
         comparable=all(one.comparable for one in present),
+        samples=_shared([one.samples for one in present]),
+        chance=_chances(found),
     )
+
+
+def _chances(found: Sequence[Measurement | None]) -> tuple[float | None, ...]:
+    chances = tuple(None if one is None else one.chance for one in found)
+    return () if all(one is None for one in chances) else chances
+
+
+def _shared(numbers: Sequence[int | None]) -> int | None:
+    return numbers[0] if len(set(numbers)) == 1 else None
 
 
 def shared_words(texts: Sequence[str]) -> str:

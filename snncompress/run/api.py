@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snncompress.pipeline import Pipeline, Source, pipeline_from, read_source
+from snncompress.arguments import path_of
+from snncompress.pipeline import Pipeline, Source, entries_of, pipeline_from, read_source
 from snncompress.plan import make_plan, make_plans
 from snncompress.plugins import Host
+from snncompress.run.folder import of_plan, planned, run_folder
 from snncompress.run.replicates import Replicates, replicated
-from snncompress.run.result import STORE, Result, executed
+from snncompress.run.result import RUNS, STORE, Result, executed, require_device
 from snncompress.store import Store
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ def run(
     overrides: Sequence[str] = (),
     output: Path | str | None = None,
     store: Path | str = STORE,
+    overwrite: bool = False,
     device: str = "cpu",
     allow_code: bool = False,
     silent: bool = False,
@@ -33,8 +36,9 @@ def run(
     Args:
         pipeline: what to run.
         overrides: ``PATH=VALUE`` settings that replace those of the file.
-        output: the run folder, ``runs/NAME`` by default.
+        output: the run folder, ``runs/NAME`` by default; with a number where it holds the results of another pipeline.
         store: the step store; pipelines that share steps share their work there.
+        overwrite: whether results of another pipeline in the run folder are replaced.
         device: ``cpu`` or ``cuda``.
         allow_code: whether the pipeline may run your own functions.
         silent: whether to show no progress.
@@ -46,28 +50,32 @@ def run(
     """
     host = host or Host.from_environment()
     source = read_source(pipeline, host, overrides)
-    kept = Store(Path(store))
+    kept = Store(path_of(store, "store"))
     plans = make_plans(source, host, kept, allow_code=allow_code, device=device)
-    if source.pipeline.seeds is None:
-        return executed(plans[0], kept, output, device, silent=silent)
-    return replicated(source, plans, kept, output, device, silent=silent)
+    require_device(device)
+    asked = RUNS / source.pipeline.name if output is None else path_of(output, "output")
+    with run_folder(asked, planned(source, plans), kept, host, overwrite=overwrite) as folder:
+        if source.pipeline.seeds is None:
+            return executed(plans[0], kept, folder, device, silent=silent)
+        return replicated(source, plans, kept, folder, device, silent=silent)
 
 
 def compress(
     network: Network,
     *,
-    steps: Sequence[Mapping[str, Any]],
+    steps: Sequence[Mapping[str, Any]] | Mapping[str, Any],
     data: tuple[Any, Any, Any],
     name: str = "compressed",
-    measure: Sequence[Any] = ("accuracy", "parameters", "sparsity"),
+    measure: Sequence[Any] | str | Mapping[str, Any] = ("accuracy", "parameters", "sparsity"),
     measure_steps: str = "cheap",
-    budget: Sequence[Mapping[str, Any]] = (),
+    budget: Sequence[Mapping[str, Any]] | Mapping[str, Any] = (),
     encode: Any = "direct",
     kind: str = "static",
     seed: int = 0,
     speed: str = "auto",
     output: Path | str | None = None,
     store: Path | str = STORE,
+    overwrite: bool = False,
     device: str = "cpu",
     silent: bool = False,
 ) -> Result:
@@ -75,18 +83,21 @@ def compress(
 
     Args:
         network: your module and its declaration, ``snncompress.declare(module, Time(...))``.
-        steps: the steps as a pipeline has them, ``[{"use": "prune.lottery", ...}]``; a ``loss`` may be your own ``MODULE:FUNCTION``.
+        steps: the steps as a pipeline has them, ``[{"use": "prune.lottery", ...}]``, or a single one; a ``loss`` may be a
+            function of your own, itself or as ``MODULE:FUNCTION``.
         data: three loaders or data sets of (x, y): train, validation, test.
         name: name of the run and its folder.
-        measure: metrics by name.
+        measure: metrics by name, or a single one.
         measure_steps: what is measured between the baseline and the result, as a pipeline says it: ``cheap`` or ``all``.
-        budget: limits as a pipeline has them.
+        budget: limits as a pipeline has them, or a single one.
         encode: how a still image becomes time steps.
         kind: ``static`` for x_B..., ``frames`` for event frames x_BT...
         seed: seed of everything random.
         speed: how training computes, as a pipeline says it.
-        output: the run folder, ``runs/NAME`` by default.
+        output: the run folder, ``runs/NAME`` by default; with a number where it holds the results of another network,
+            other data or other steps.
         store: the step store.
+        overwrite: whether such results are replaced.
         device: ``cpu`` or ``cuda``.
         silent: whether to show no progress.
 
@@ -94,9 +105,10 @@ def compress(
         PipelineError: with every problem of the steps at once.
         StepError: if a step fails; what was finished is kept.
     """
-    from snncompress.network import leaving_generators
+    from snncompress.network import leaving_generators, require_declared
     from snncompress.run.in_hand import LoadersInHand, NetworkInHand
 
+    require_declared(network, "compress")
     with leaving_generators():
         host = network.host
         model = NetworkInHand.of(network)
@@ -119,15 +131,18 @@ def compress(
             "encode": encode,
             "seed": seed,
             "speed": speed,
-            "steps": [dict(step) for step in steps],
-            "measure": list(measure),
+            "steps": entries_of(steps),
+            "measure": entries_of(measure),
             "measure_steps": measure_steps,
-            "budget": [dict(entry) for entry in budget],
+            "budget": entries_of(budget),
         }
         source = pipeline_from(described, host)
         pipeline: Pipeline = source.pipeline.model_copy(
             update={"model": model, "data": samples, "timesteps": network.time.T}
         )
-        kept = Store(Path(store))
+        kept = Store(path_of(store, "store"))
         plan = make_plan(pipeline, host, kept, lines=source.lines, text=source.text, allow_code=True, device=device)
-        return executed(plan, kept, output, device, silent=silent)
+        require_device(device)
+        asked = RUNS / pipeline.name if output is None else path_of(output, "output")
+        with run_folder(asked, {"": of_plan(plan)}, kept, host, overwrite=overwrite) as folder:
+            return executed(plan, kept, folder, device, silent=silent)

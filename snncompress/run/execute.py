@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from snncompress.errors import StepError
 from snncompress.plan import Plan, PlannedStep, canonical, key_of
-from snncompress.plugins import guarded
-from snncompress.record import BudgetRecord, Measurement, Record, StepRecord
+from snncompress.plugins import guarded, returned
+from snncompress.record import PIPELINE_FILE, PLAN_FILE, RECORD_FILE, BudgetRecord, Measurement, Record, StepRecord
 from snncompress.run.batch_size import require_batch_size, with_batch_sizes
 from snncompress.run.environment import environment
 from snncompress.run.watch import Watch
@@ -57,6 +57,7 @@ class Execution:
             final=final,
             budget=self._judged(baseline, final),
             artifact=str(self.output / "final"),
+            masked=_is_masked(self.store.place(self.plan.keys[-1])),
         )
         with self.store.lock(key_of({"output": str(self.output.resolve())})):
             self._write(record)
@@ -120,8 +121,10 @@ class Execution:
         guarded(partial(self._keep, step, after, info), f"keeping step {step.index + 1}", StepError)
 
     def _hook(self, strategy: Strategy, network: Network, run: Run) -> Network:
-        after: Network = self.plan.host.manager.hook.snncompress_run_step(step=strategy, network=network, run=run)
-        return after
+        from snncompress.network import Network
+
+        after = self.plan.host.manager.hook.snncompress_run_step(step=strategy, network=network, run=run)
+        return returned(after, Network, self.plan.host.named("strategies", strategy.use), StepError)
 
     def _keep(self, step: PlannedStep, network: Network, info: Mapping[str, Any]) -> None:
         from snncompress.network import save
@@ -153,7 +156,7 @@ class Execution:
         network.module.to(self.device)
         probe = self._probe(network)
         if not self.tried:
-            try_out(network, probe, split="training", rebuild=True)
+            self._bench.require_fit(try_out(network, probe, split="training", rebuild=True))
             self.tried = True
         return network.with_probe(probe)
 
@@ -164,17 +167,20 @@ class Execution:
     @cached_property
     def _bench(self) -> DataBench:
         from snncompress.measure import DataBench
+        from snncompress.measure.values import samples_of
 
         pipeline = self.plan.pipeline
-        data = pipeline.data.load(pipeline.seed)
+        data = samples_of(pipeline.data, pipeline.seed)
         require_batch_size(pipeline.steps, data)
-        return DataBench(
+        bench = DataBench(
             data,
             pipeline.encode,
             pipeline.seed,
             device=self.device,
             uncompressed=lambda: self._opened(self.plan.baseline_index),
         )
+        bench.look()
+        return bench
 
     # ---- measurements
 
@@ -193,12 +199,13 @@ class Execution:
     def _taken(self, index: int, metrics: Sequence[Metric]) -> Iterator[tuple[str, dict[str, Measurement]]]:
         """Yield what each metric says of the state ``index``; one pass over the samples serves them all."""
         from snncompress.measure import needs_of, num_measured
+        from snncompress.measure.values import values_of
 
         bench = replace(self._bench, wanted=needs_of(metrics), told=self.watch.measured)
         self.watch.measuring([metric.use for metric in metrics], num_measured(metrics, bench.data.test))
         for metric in metrics:
             work = partial(metric.measure, self._network(index), bench)
-            yield metric.use, dict(guarded(work, f"metric {metric.use!r}", StepError))
+            yield metric.use, values_of(metric, work, self.plan.host)
         self.watch.close()
 
     def _judged(
@@ -221,13 +228,14 @@ class Execution:
         self.output.mkdir(parents=True, exist_ok=True)
         last = self.store.place(self.plan.keys[-1])
         write_aside(self.output / "final", lambda folder: copy_artifact(last, folder))
-        (self.output / "pipeline.yaml").write_text(self.plan.text, encoding="utf-8")
-        (self.output / "plan.json").write_text(json.dumps(self.plan.to_json(), indent=2) + "\n", encoding="utf-8")
-        record.write(self.output / "record.json")
+        (self.output / PIPELINE_FILE).write_text(self.plan.text, encoding="utf-8")
+        (self.output / PLAN_FILE).write_text(json.dumps(self.plan.to_json(), indent=2) + "\n", encoding="utf-8")
+        record.write(self.output / RECORD_FILE)
         for exporter in self.plan.pipeline.export:
             self._export(exporter)
         for reporter in self.plan.pipeline.report:
-            text = guarded(partial(reporter.render, record), f"reporter {reporter.use!r}", StepError)
+            what = self.plan.host.named("reporters", reporter.use)
+            text = returned(guarded(partial(reporter.render, record), what, StepError), str, what, StepError)
             (self.output / reporter.file_name).write_text(text, encoding="utf-8")
 
     def _export(self, exporter: Any) -> None:
@@ -256,6 +264,12 @@ def copy_artifact(place: Path, folder: Path) -> None:
     description = json.loads((place / "network.json").read_text(encoding="utf-8")) | {"snapshots": []}
     (folder / "network.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     (folder / "weights.safetensors").write_bytes((place / "weights.safetensors").read_bytes())
+
+
+def _is_masked(place: Path) -> bool | None:
+    """Tell whether the artifact of a stored step has masks, without opening it; None where it does not say."""
+    masked = json.loads((place / "network.json").read_text(encoding="utf-8")).get("masked")
+    return None if masked is None else bool(masked)
 
 
 def _judge(budget: Any, baseline: float | None, final: float | None) -> BudgetRecord:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, cast, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from snncompress.components import Data, Inputs
 from snncompress.errors import DataError
-from snncompress.measure import batch_size_of, loader_of
+from snncompress.measure import Batches, as_taken, batch_size_of, first_of, frames_first, loader_of
+from snncompress.measure.gate import SplitName, require_no_arrays, say_if_grouped
 from snncompress.network import Network, Time, leaving_generators, try_out
+from snncompress.network.ties import ties_of
 from snncompress.plugins import Host
 from snncompress.run.generators import seed_everything
 
@@ -42,6 +46,8 @@ class NetworkInHand:
         """Return the reference and a hash of everything else: values, masks, snapshots, edits, time."""
         network = self.network
         digest = hashlib.sha256(repr([network.time, [edit.to_json() for edit in network.edits]]).encode())
+        if ties := ties_of(network.module):
+            digest.update(repr(sorted(ties.items())).encode())
         for kind, tensors in (("values", network.tensors), ("masks", network.masks), *network.snapshots.items()):
             for name, value in sorted(tensors.items()):
                 digest.update(f"{kind} {name} {value.dtype} {list(value.shape)}".encode() + _bytes(value))
@@ -75,6 +81,7 @@ class LoadersInHand:
     """Stand in the place of a data set: three loaders or map-style data sets."""
 
     data: Data
+    seen: str
     use: str = "python"
     needs_code: ClassVar[bool] = False
 
@@ -87,12 +94,16 @@ class LoadersInHand:
             raise DataError(f"kind must be 'static' or 'frames', not {kind!r}")
         for name, split in zip(("train", "validation", "test"), splits, strict=True):
             _require_samples(name, split)
-        train, validation, test = splits
-        x_B = _first_batch(train)
+        unknown = Inputs((), 0, cast("Any", kind), len(_samples(splits[0])))
+        x_B, _ = first_of(_batches(splits[0], "train", unknown))
         num_classes = _num_classes(network, x_B, kind)
-        decided = batch_size_of(train)
-        inputs = Inputs(tuple(x_B.shape[1:]), num_classes, cast("Any", kind), len(_samples(train)), decided)
-        return cls(Data(train, validation, test, inputs))
+        decided = batch_size_of(splits[0])
+        inputs = replace(unknown, shape=tuple(x_B.shape[1:]), num_classes=num_classes, batch_size=decided)
+        for name, split in zip(get_args(SplitName), splits, strict=True):
+            first_of(_batches(split, name, inputs))
+        seen, labels = _spread_samples(splits)
+        say_if_grouped(num_classes, torch.tensor(labels))
+        return cls(Data(*splits, inputs), seen)
 
     def canonical(self) -> dict[str, Any]:
         """Return what can be said of loaders: sizes of splits and batches."""
@@ -109,16 +120,7 @@ class LoadersInHand:
 
     def fingerprint(self) -> str:
         """Return a hash of the class and of up to 64 samples spread over each split."""
-        digest = hashlib.sha256()
-        with leaving_generators():
-            seed_everything(0)  # samples that are augmented at random draw the same each time
-            for split in (self.data.train, self.data.validation, self.data.test):
-                samples = _samples(split)
-                digest.update(type(samples).__qualname__.encode())
-                for index in range(0, len(samples), max(1, len(samples) // 64)):
-                    x, y = samples[index]
-                    digest.update(_bytes(torch.as_tensor(x)) + _bytes(torch.as_tensor(y)))
-        return digest.hexdigest()
+        return self.seen
 
     def load(self, seed: int) -> Data:
         """Return the loaders as they are; they have their own splits."""
@@ -140,7 +142,40 @@ def _bytes(value: Tensor) -> bytes:
     return value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
+def _spread_samples(splits: Sequence[Any]) -> tuple[str, list[int]]:
+    """Return a hash of up to 64 samples spread over each split, and those labels among them that are whole numbers."""
+    digest, labels = hashlib.sha256(), []
+    with leaving_generators():
+        seed_everything(0)  # samples that are augmented at random draw the same each time
+        for samples in map(_samples, splits):
+            digest.update(type(samples).__qualname__.encode())
+            for index in range(0, len(samples), max(1, len(samples) // 64)):
+                sample = samples[index]
+                digest.update(_digestible(sample))
+                labels += _whole_label(sample)
+    return digest.hexdigest(), labels
+
+
+def _whole_label(sample: Any) -> list[int]:
+    try:
+        return [operator.index(sample[1])] if isinstance(sample, (tuple, list)) and len(sample) > 1 else []
+    except TypeError:
+        return []
+
+
+def _digestible(sample: Any) -> bytes:
+    """Return what tells one sample from another, whatever its loader makes of it."""
+    if isinstance(sample, Mapping):
+        return b"".join(str(name).encode() + _digestible(value) for name, value in sample.items())
+    if isinstance(sample, (tuple, list)):
+        return b"".join(map(_digestible, sample))
+    if isinstance(sample, (str, bytes)) or sample is None:
+        return repr(sample).encode()
+    return _bytes(torch.as_tensor(np.asarray(sample) if hasattr(sample, "__array_interface__") else sample))
+
+
 def _require_samples(name: str, split: Any) -> None:
+    require_no_arrays(split, f"{name} data")
     samples = _samples(split)
     if isinstance(samples, IterableDataset) or not (hasattr(samples, "__len__") and hasattr(samples, "__getitem__")):
         raise DataError(f"the {name} data must be a DataLoader or a data set with a length and samples by number")
@@ -148,20 +183,14 @@ def _require_samples(name: str, split: Any) -> None:
         raise DataError(f"the {name} data hold no sample")
 
 
-def _first_batch(train: Any) -> Tensor:
-    batch = next(iter(loader_of(train, _NUM_TRIED, shuffle=False)))
-    if not (isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[0], Tensor)):  # noqa: PLR2004 - x and y
-        raise DataError("each batch must be a pair (x_B..., y_B)")
-    labels = torch.as_tensor(batch[1])
-    if labels.dim() != 1 or labels.is_floating_point():
-        shown = f"{str(labels.dtype).removeprefix('torch.')} {list(labels.shape)}"
-        raise DataError(f"labels must be one whole number for each sample, [B], not {shown}")
-    return batch[0]
+def _batches(split: Any, name: SplitName, inputs: Inputs) -> Batches:
+    return Batches(loader_of(split, _NUM_TRIED, shuffle=False), name, inputs)
 
 
 def _num_classes(network: Network, x_B: Tensor, kind: str) -> int:
     """Return the number of classes that the network tells apart; raise ModelError where it cannot run on the data."""
-    x = x_B.transpose(0, 1) if kind == "frames" else x_B
+    x_B = as_taken(network, x_B, kind)
+    x = frames_first(network, x_B) if kind == "frames" else x_B
     if network.time.input == "sequence" and kind == "static":
         x = x_B.expand(network.time.T, *x_B.shape)
     tried = try_out(network.copy(), x.to(network.device), split="training", rebuild=True)

@@ -44,6 +44,7 @@ def measure_reference(
         allow_code: whether a user's own code may run.
     """
     from snncompress.measure import METRICS, measured, num_measured
+    from snncompress.measure.values import samples_of
     from snncompress.run.generators import derived_seed, seed_everything
 
     require_device(device)
@@ -59,7 +60,7 @@ def measure_reference(
         return network
 
     network, baseline = opened(reference), opened(against) if against else None
-    samples, watch = asked.data.load(seed), Watch()
+    samples, watch = samples_of(asked.data, seed), Watch()
     watch.measuring([metric.use for metric in asked.measure], num_measured(asked.measure, samples.test))
     try:
         return measured(

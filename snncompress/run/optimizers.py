@@ -8,6 +8,7 @@ import torch
 
 from snncompress.errors import InputError, StepError
 from snncompress.network import Network
+from snncompress.selectors import is_weight
 from snncompress.training import Training, optimizer_fault
 
 
@@ -43,7 +44,7 @@ def parameter_groups(network: Network, weight_decay: float) -> list[dict[str, An
         for group in network.parameter_groups()
     ]
     taken = {id(value) for group in declared for value in group["params"]}
-    decayed_names = set(network.inventory.weights(("synapse",)))
+    decayed_names = _decayed(network)
     free = [
         (name, value)
         for name, value in network.module.named_parameters()
@@ -53,6 +54,15 @@ def parameter_groups(network: Network, weight_decay: float) -> list[dict[str, An
     plain = [value for name, value in free if name not in decayed_names]
     groups = [*declared, {"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def _decayed(network: Network) -> set[str]:
+    """Return the names of the synaptic weights, and of the matrices that parametrisations compute some of them from."""
+    inventory = network.inventory
+    named = dict(network.module.named_parameters())
+    originals = [name for one in inventory.derived_weights(("synapse",)) for name in one.originals]
+    matrices = {name for name in originals if name in named and is_weight(name, named[name].shape)}
+    return matrices.union(inventory.weights(("synapse",)))
 
 
 def make_scheduler(

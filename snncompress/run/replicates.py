@@ -6,20 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snncompress.components import SummaryReporter
 from snncompress.errors import StepError
 from snncompress.notebook import framed
 from snncompress.pipeline import Pipeline, Source
 from snncompress.plan import Plan, key_of, seed_folder
-from snncompress.plugins import guarded
+from snncompress.plugins import guarded, returned
 from snncompress.record import RECORD_FILE, Record, Summary
 from snncompress.report import summarise
-from snncompress.run.result import RUNS, Result, executed
+from snncompress.run.result import Result, executed
 from snncompress.store import Store, replace_json
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Replicates:
     """What the runs of one pipeline with several seeds left behind: their summary, its folder, and each result."""
 
@@ -32,6 +36,17 @@ class Replicates:
         """The summary, which stands where a single run has its record."""
         return self.summary
 
+    def to_frame(self) -> DataFrame:
+        """Return the summary as a pandas table; raise InputError if pandas is not installed."""
+        return self.summary.to_frame()
+
+    def __str__(self) -> str:
+        """Return a few lines: the values with their spread, and the folder."""
+        return f"{self.summary}\nin {self.folder}"
+
+    def __repr__(self) -> str:
+        return f"Replicates(name={self.summary.name!r}, seeds={self.summary.seeds}, folder={str(self.folder)!r})"
+
     def _repr_html_(self) -> str | None:
         return framed(self.summary, "render_summary")
 
@@ -40,14 +55,13 @@ def replicated(
     source: Source,
     plans: Sequence[Plan],
     store: Store,
-    output: Path | str | None,
+    folder: Path,
     device: str,
     *,
     silent: bool,
     told: str = "",
 ) -> Replicates:
     """Carry out the plan of each seed into a folder of its own, and summarise them; ``told`` is shown before each."""
-    folder = Path(output) if output is not None else RUNS / source.pipeline.name
     names = [seed_folder(plan.pipeline.seed) for plan in plans]
     results = tuple(
         executed(plan, store, folder / name, device, silent=silent, told=f"{told}{name} ({number} of {len(plans)})")
@@ -78,5 +92,6 @@ def _write(summary: Summary, source: Source, folder: Path) -> None:
     replace_json(folder / RECORD_FILE, summary.model_dump(mode="json"))
     for reporter in source.pipeline.report:
         if isinstance(reporter, SummaryReporter):
-            text = guarded(partial(reporter.render_summary, summary), f"reporter {reporter.use!r}", StepError)
+            what = f"reporter {reporter.use!r}"
+            text = returned(guarded(partial(reporter.render_summary, summary), what, StepError), str, what, StepError)
             (folder / reporter.file_name).write_text(text, encoding="utf-8")

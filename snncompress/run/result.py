@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RUNS, STORE = Path("runs"), Path("runs/.store")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a run left behind: its record, its folder, and the network."""
 
@@ -37,23 +37,22 @@ class Result:
         source = open_architecture(
             self.plan.pipeline.model, self.plan.host, timesteps=self.plan.pipeline.timesteps
         ).source
-        network = restore(self.folder / "final", source, self.plan.host)
-        for item in {id(owned.backend): owned.backend for owned in network.owners.owned}.values():
-            item.adopt(network.module)
-        return network
+        return restore(self.folder / "final", source, self.plan.host)
+
+    def __str__(self) -> str:
+        """Return a few lines: the steps, the values, and the folder."""
+        return f"{self.record}\nin {self.folder}"
+
+    def __repr__(self) -> str:
+        return f"Result(name={self.record.name!r}, folder={str(self.folder)!r})"
 
     def _repr_html_(self) -> str | None:
         return framed(self.record, "render")
 
 
-def executed(
-    plan: Plan, store: Store, output: Path | str | None, device: str, *, silent: bool, told: str = ""
-) -> Result:
-    """Carry out one plan; ``told`` is shown before it."""
-    require_device(device)
-    folder = Path(output) if output is not None else RUNS / plan.pipeline.name
+def executed(plan: Plan, store: Store, folder: Path, device: str, *, silent: bool, told: str = "") -> Result:
+    """Carry out one plan into a folder that is the run's own; ``told`` is shown before it."""
     require_folder("output", folder)
-    require_folder("store", store.folder)
     watch = Watch(silent=silent)
     if told:
         watch.line(told)
@@ -72,7 +71,7 @@ def require_device(name: str) -> None:
 
     try:
         torch.ones(1, device=name)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise InputError(
             f"device {name!r} cannot be used here: {str(error).splitlines()[0].partition('. ')[0]}"
         ) from error

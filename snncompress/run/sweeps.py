@@ -8,20 +8,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from snncompress.arguments import list_of, path_of, shown
 from snncompress.components import ComparisonReporter
 from snncompress.errors import InputError, PipelineError, SnncompressError, StepError
 from snncompress.notebook import framed
 from snncompress.pipeline import Choice, Source, choices, read_axes, read_source
 from snncompress.plan import Plan, make_plans
-from snncompress.plugins import Host, guarded
+from snncompress.plugins import Host, guarded, returned
 from snncompress.record import SWEEP_FILE, Combination, Sweep
-from snncompress.report import Comparison, combined, compare
+from snncompress.report import Comparison, compare, read_swept
+from snncompress.run.folder import of_sweep, planned, run_folder
 from snncompress.run.replicates import Replicates, replicated
-from snncompress.run.result import RUNS, STORE, Result, executed, require_device, require_folder
+from snncompress.run.result import RUNS, STORE, Result, executed, require_device
 from snncompress.run.watch import Watch
 from snncompress.store import Store, replace_json
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Over = Mapping[str, Sequence[Any]] | Sequence[str]
 """Values by path, ``{"steps.1.fraction": [0.5, 0.75]}``; or texts as the command line has them."""
@@ -29,7 +34,7 @@ Over = Mapping[str, Sequence[Any]] | Sequence[str]
 _Some = TypeVar("_Some")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Swept:
     """What a sweep left behind: which combinations there are, their comparison, and the results of those that ended."""
 
@@ -43,6 +48,19 @@ class Swept:
         """The combinations in which a step failed."""
         return tuple(one for one in self.sweep.combinations if one.failed is not None)
 
+    def to_frame(self) -> DataFrame:
+        """Return the comparison as a pandas table; raise InputError if pandas is not installed."""
+        return self.comparison.to_frame()
+
+    def __str__(self) -> str:
+        """Return a few lines: the combinations, and the folder."""
+        return f"{self.sweep.name}: {self.comparison}\nin {self.folder}"
+
+    def __repr__(self) -> str:
+        return (
+            f"Swept(name={self.sweep.name!r}, combinations={len(self.sweep.combinations)}, folder={str(self.folder)!r})"
+        )
+
     def _repr_html_(self) -> str | None:
         return framed(self.comparison, "render_comparison")
 
@@ -54,6 +72,7 @@ def sweep(
     overrides: Sequence[str] = (),
     output: Path | str | None = None,
     store: Path | str = STORE,
+    overwrite: bool = False,
     device: str = "cpu",
     allow_code: bool = False,
     silent: bool = False,
@@ -65,8 +84,10 @@ def sweep(
         pipeline: a file, ``recipe:NAME``, or the same as plain data; its ``seeds`` repeat every combination.
         over: the values of each setting that is varied, by its path: ``{"steps.1.fraction": [0.5, 0.75, 0.9]}``.
         overrides: ``PATH=VALUE`` settings that hold for every combination.
-        output: the folder of the sweep, ``runs/NAME-sweep`` by default; each combination has a run folder in it.
+        output: the folder of the sweep, ``runs/NAME-sweep`` by default; each combination has a run folder in it. With a
+            number where it holds the results of another sweep.
         store: the step store.
+        overwrite: whether results of another sweep in the folder are replaced.
         device: ``cpu`` or ``cuda``.
         allow_code: whether the pipeline may run your own functions.
         silent: whether to show no progress.
@@ -77,7 +98,7 @@ def sweep(
         StepError: if every combination failed; if only some did, the result says which and why.
     """
     host = host or Host.from_environment()
-    kept = Store(Path(store))
+    kept = Store(path_of(store, "store"))
     found = choices(read_axes(_texts(over), overrides))
     sources = _all(found, lambda one: read_source(pipeline, host, [*overrides, *one.overrides]))
     name = sources[0].pipeline.name
@@ -87,13 +108,16 @@ def sweep(
             pair[1], host, kept, allow_code=allow_code, place=f"{name}/{pair[0].name}", device=device
         ),
     )
-    folder = Path(output) if output is not None else RUNS / f"{name}-sweep"
     require_device(device)
-    require_folder("output", folder)
-    work = _Work(kept, folder, device, silent=silent)
-    for number, (choice, source, planned) in enumerate(zip(found, sources, plans, strict=True), start=1):
-        work.carry_out(choice, source, planned, f"{choice.name} ({number} of {len(found)})")
-    return work.ended(name, found, sources[0], host)
+    asked = RUNS / f"{name}-sweep" if output is None else path_of(output, "output")
+    layout = of_sweep(
+        {one.name: planned(source, of_it) for one, source, of_it in zip(found, sources, plans, strict=True)}
+    )
+    with run_folder(asked, layout, kept, host, overwrite=overwrite) as folder:
+        work = _Work(kept, folder, device, silent=silent)
+        for number, (choice, source, of_it) in enumerate(zip(found, sources, plans, strict=True), start=1):
+            work.carry_out(choice, source, of_it, f"{choice.name} ({number} of {len(found)})")
+        return work.ended(name, found, sources[0], host)
 
 
 @dataclass
@@ -104,10 +128,13 @@ class _Work:
     silent: bool = field(kw_only=True)
     results: dict[str, Result | Replicates] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    compressing: set[str] = field(default_factory=set)
 
     def carry_out(self, choice: Choice, source: Source, plans: Sequence[Plan], told: str) -> None:
         """Run one combination; a step that fails ends it alone."""
         place = self.folder / choice.name
+        if any(step.strategy.compresses for step in plans[0].steps):
+            self.compressing.add(choice.name)
         try:
             if source.pipeline.seeds is None:
                 result: Result | Replicates = executed(
@@ -124,7 +151,13 @@ class _Work:
     def ended(self, name: str, found: Sequence[Choice], source: Source, host: Host) -> Swept:
         """Write what the sweep came to, and its comparison."""
         combinations = tuple(
-            Combination(name=one.name, settings=one.settings, folder=one.name, failed=self.failures.get(one.name))
+            Combination(
+                name=one.name,
+                settings=one.settings,
+                folder=one.name,
+                failed=self.failures.get(one.name),
+                compresses=one.name in self.compressing,
+            )
             for one in found
         )
         over = {path: _distinct([one.settings[path] for one in found]) for path in found[0].settings}
@@ -132,9 +165,12 @@ class _Work:
         replace_json(self.folder / SWEEP_FILE, whole.model_dump(mode="json"))
         if not self.results:
             raise StepError("\n".join(f"{one}: {why}" for one, why in self.failures.items()))
-        comparison = compare([combined(one, self.folder) for one in combinations])
+        comparison = compare(read_swept(self.folder, whole))
         for reporter in _reporters(source, host):
-            text = guarded(partial(reporter.render_comparison, comparison), f"reporter {reporter.use!r}", StepError)
+            what = f"reporter {reporter.use!r}"
+            text = returned(
+                guarded(partial(reporter.render_comparison, comparison), what, StepError), str, what, StepError
+            )
             (self.folder / reporter.file_name).write_text(text, encoding="utf-8")
         return Swept(whole, self.folder, comparison, self.results)
 
@@ -153,6 +189,10 @@ def _needs_settings(reporter: Any) -> bool:
 
 
 def _texts(over: Over) -> tuple[str, ...]:
+    if not isinstance(over, Mapping):
+        over = list_of(over, "over", '["steps.1.fraction=0.5,0.75"]')
+        if wrong := [text for text in over if not isinstance(text, str)]:
+            raise InputError(f"over should be texts such as 'steps.1.fraction=0.5,0.75', not {shown(wrong[0])}")
     if not over:
         raise InputError("over: no setting is varied; give PATH=V1,V2, for example steps.1.fraction=0.5,0.75")
     if not isinstance(over, Mapping):
@@ -162,7 +202,7 @@ def _texts(over: Over) -> tuple[str, ...]:
 
 def _listed(path: str, values: Any) -> str:
     if not isinstance(values, list | tuple):
-        raise InputError(f"over: {path!r} should have a list of values, not {values!r}; write [{values!r}]")
+        raise InputError(f"over: {path!r} should have a list of values, not {shown(values)}; write [{shown(values)}]")
     try:
         return ",".join(json.dumps(value, ensure_ascii=False) for value in values)
     except TypeError as error:

@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from snncompress.errors import StepError
-from snncompress.measure import DataBench, loader_of, predict
+from snncompress.measure import Batches, DataBench, generators_of, loader_of, predict
 from snncompress.measure.memory import freed_memory_kept
 from snncompress.network import Network, Output
 from snncompress.run.generators import generator_states, restore_generators
@@ -117,9 +116,9 @@ class _Session:
         network.module.train()
         network.reset()
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, (1,))))
-        for number, (x_B, y_B) in enumerate(self.loader):
+        for number, (x_B, y_B) in enumerate(Batches(self.loader, "train", self.bench.data.inputs)):
             self.scheduler.step_update(first_update + number)
-            labels_B = torch.as_tensor(y_B).to(self.device)
+            labels_B = y_B.to(self.device)
             with self.accelerator.autocast():
                 output = network.forward(self.bench.encode(network, x_B, generator).to(self.device))
             loss = self.loss(_in_float32(output), labels_B)
@@ -144,16 +143,14 @@ class _Session:
 
     def resume(self, file: Path) -> Progress:
         if not file.is_file():
-            for generator in _loader_generators(
-                self.loader
-            ):  # so that a user's loader depends on the step's seed alone
+            for generator in generators_of(self.loader):  # so that a user's loader depends on the step's seed alone
                 generator.manual_seed(int(torch.randint(2**62, (1,))))
             return Progress()
         state: dict[str, Any] = torch.load(file, map_location=self.device, weights_only=True)
         self.network.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         restore_generators(_on_cpu(state["generators"]))
-        for generator, kept in zip(_loader_generators(self.loader), state["loader"], strict=True):
+        for generator, kept in zip(generators_of(self.loader), state["loader"], strict=True):
             generator.set_state(kept.cpu())
         return Progress(state["epoch"], state["history"], _on_cpu(state["snapshots"]))
 
@@ -165,7 +162,7 @@ class _Session:
             "module": self.network.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generators": generator_states(),
-            "loader": [generator.get_state() for generator in _loader_generators(self.loader)],
+            "loader": [generator.get_state() for generator in generators_of(self.loader)],
         }
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_suffix(".aside")
@@ -196,13 +193,6 @@ def _lifted(value: Tensor) -> Tensor:
 
 def _weights(network: Network) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in network.tensors.items()}
-
-
-def _loader_generators(loader: DataLoader[Any]) -> list[torch.Generator]:
-    """Return the generators of a loader that are not the global one (a user's own loader may have some)."""
-    owners: tuple[Any, ...] = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None), loader.dataset)
-    found = [owner.generator for owner in owners if isinstance(getattr(owner, "generator", None), torch.Generator)]
-    return list({id(generator): generator for generator in found}.values())
 
 
 def _on_cpu(value: Any) -> Any:

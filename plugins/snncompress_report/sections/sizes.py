@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from snncompress_report.details import Side
 from snncompress_report.document import Block, Cell, Section, Table, Words
 from snncompress_report.numbers import number, percent, times
 
-HONEST = "A masked network is smaller on disk and sparser; on a CPU or GPU it runs no faster."
+_HONEST = "A masked network is smaller on disk and sparser; on a CPU or GPU it runs no faster."
 _SIZES = (
     ("parameters_nonzero", "nominal: parameters that are not zero", "parameters"),
     ("parameters", "physical: parameters stored and multiplied", "parameters"),
@@ -19,14 +19,26 @@ _SIZES = (
 """Values, what each says of the size, and the metric that yields it."""
 
 
-def sizes(before: Side, after: Side) -> Section:
+def honest(values: Mapping[str, float | None], *, masked: bool | None) -> tuple[Words, ...]:
+    """Say what masks do not bring, where a network has some.
+
+    Records of 0.1.0 do not say whether it has; there zeros among the weights stand for masks.
+    """
+    if masked is None:
+        stored, nonzero = values.get("parameters"), values.get("parameters_nonzero")
+        has_zeros = stored is not None and nonzero is not None and nonzero < stored
+        masked = bool(values.get("sparsity")) or has_zeros
+    return (Words(_HONEST),) if masked else ()
+
+
+def sizes(before: Side, after: Side, *, masked: bool | None = None) -> Section:
     """Show the three sizes, and what they do not say."""
     known = [(name, label) for name, label, _ in _SIZES if name in after.values]
     missing = dict.fromkeys(metric for name, _, metric in _SIZES if name not in after.values)
     head = ("size", "baseline", "final", "final / baseline")
     rows = tuple(_row(name, label, before, after) for name, label in known)
     table = Table("Sizes of baseline and final network", head, rows, "noted")
-    blocks: tuple[Block, ...] = (*((table,) if known else ()), *_told(before, after))
+    blocks: tuple[Block, ...] = (*((table,) if known else ()), *_told(before, after, masked=masked))
     return Section("sizes", "Three sizes", blocks, tuple(missing))
 
 
@@ -50,8 +62,8 @@ def _capped(ratio: float | None) -> float | None:
     return None if ratio is None else min(1.0, ratio)
 
 
-def _told(before: Side, after: Side) -> Iterator[Words]:
-    yield Words(HONEST)
+def _told(before: Side, after: Side, *, masked: bool | None) -> Iterator[Words]:
+    yield from honest({name: one.value for name, one in after.values.items()}, masked=masked)
     stored, nonzero, first = after.value("parameters"), after.value("parameters_nonzero"), before.value("parameters")
     if stored and nonzero is not None:
         yield Words(f"Here {percent(1 - nonzero / stored)} of the stored parameters are zero{_removed(first, stored)}.")

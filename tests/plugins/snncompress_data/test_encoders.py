@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
-from snncompress import DataError
+from snncompress import Data, DataError, Host, Inputs, PipelineError
+from snncompress.measure import DataBench
+from snncompress.pipeline import parts_from
 from snncompress_data import DirectEncoder, LatencyEncoder, PoissonEncoder
 
 
@@ -46,3 +49,22 @@ def test_codes_without_chance_leave_the_generator_alone(encoder):
     before = drawn.get_state()
     encoder.encode(torch.rand(1, 1, 2, 2), 4, drawn)
     assert torch.equal(drawn.get_state(), before)
+
+
+@pytest.mark.parametrize("encoder", ["poisson", "latency"])
+def test_normalised_data_are_a_problem_of_the_file_and_not_of_the_run(encoder):
+    data = {"use": "parquet", "train": "no_such.parquet", "test": "no_such.parquet", "size": 8, "channels": 1}
+    host = Host.from_environment()
+    parts_from({"data": data, "encode": encoder}, host)
+    normalised = {**data, "mean": [0.5], "std": [0.5]}
+    parts_from({"data": normalised, "encode": "direct"}, host)
+    words = f"encode: '{encoder}' needs pixels in 0..1, and the data's mean and std take them out of it; remove mean"
+    with pytest.raises(PipelineError, match=words):
+        parts_from({"data": normalised, "encode": {"use": encoder}}, host)
+
+
+def test_values_outside_of_an_encoders_range_are_found_in_every_split_at_the_first_look():
+    sound, negative = (TensorDataset(torch.rand(4, 1, 2, 2) - shift, torch.zeros(4).long()) for shift in (0, 1))
+    bench = DataBench(Data(sound, sound, negative, Inputs((1, 2, 2), 2)), PoissonEncoder(), 0)
+    with pytest.raises(DataError, match="encode 'poisson' needs pixels in 0..1, these lie in -"):
+        bench.look()

@@ -8,9 +8,11 @@ import torch
 from pydantic import ValidationError
 
 from snncompress import Data, DataError, Inputs
-from snncompress_data import PythonData
+from snncompress.measure import DataBench
+from snncompress_data import DirectEncoder, PythonData
 
 SOURCE = """
+import numpy as np
 import torch
 from snncompress import Data, Inputs
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
@@ -43,9 +45,14 @@ class Stream(IterableDataset):
         return 1
 
 
-def wrong(case):
+class Endless(IterableDataset):
+    def __iter__(self):
+        return iter([])
+
+
+def wrong(case, in_loaders=False):
     train, validation, test = sound()
-    return {
+    found = {
         "nothing": None,
         "two": (train, test),
         "a tensor": (train, torch.ones(3), test),
@@ -60,7 +67,12 @@ def wrong(case):
         "float labels": (samples(1, labels=torch.tensor([0.0])), validation, test),
         "vector labels": (samples(1, labels=torch.tensor([[0, 1]])), validation, test),
         "a label": (samples(1, labels=torch.tensor([2])), validation, test),
+        "no number": (TensorDataset(torch.full((1, 1, 2, 2), float("nan")), torch.zeros(1).long()), validation, test),
+        "ragged": ([(torch.ones(1, 2, 2), 0), (torch.ones(1, 2, 3), 0)], validation, test),
+        "arrays": ([(np.ones((1, 2, 2)), 0)], validation, test),
+        "a loader of a stream": (DataLoader(Endless()), validation, test),
     }[case]
+    return tuple(DataLoader(split, batch_size=2) for split in found) if in_loaders else found
 """
 
 
@@ -118,23 +130,54 @@ def test_inputs_run_no_code():
     [
         ("nothing", "returned None; it should be \\(train, validation, test\\) or a Data"),
         ("two", "returned a tuple of 2; "),
-        ("a tensor", r"validation\[0\] is a Tensor; it should be \(x, label\)"),
         ("no length", "validation is a list_iterator; it should be a map-style data set or a DataLoader"),
         ("a stream", "validation is a Stream; it should be a map-style"),
+        ("a loader of a stream", "train is a DataLoader without a length; it should be one over a map-style"),
         ("text", "validation is a str; it should be a map-style"),
         ("empty", "validation is empty"),
-        ("a shape", r"test\[0\] has an x of shape \[1, 2, 3\]; 'shape' says \[1, 2, 2\]"),
-        ("a dtype", r"train\[0\] has an x that is a tensor of torch.int64; it should be a floating-point tensor"),
-        ("no tensor", r"train\[0\] has an x that is a list of 1"),
-        ("three", r"train\[0\] is a tuple of 3; it should be \(x, label\)"),
-        ("float labels", r"train\[0\] has a label that is a Tensor; it should be an integer"),
-        ("vector labels", r"train\[0\] has a label that is a Tensor; it should be an integer"),
-        ("a label", r"train\[0\] has the label 2; 'num_classes' says 0\.\.1"),
     ],
 )
 def test_anything_else_is_refused(case, why):
     with pytest.raises(DataError, match=f"^'my_samples:wrong':? ?{why}"):
         dataset("my_samples:wrong", arguments={"case": case}).load(0)
+
+
+def bench_over(data):
+    return DataBench(data.load(0), DirectEncoder(), 0)
+
+
+@pytest.mark.usefixtures("module")
+@pytest.mark.parametrize("loaders", [False, True], ids=["data sets", "loaders"])
+@pytest.mark.parametrize(
+    ("case", "why"),
+    [
+        (
+            "a tensor",
+            r"batch 1 of the validation data is a tensor .*, and each batch must be a pair \(x_B..., labels_B\)",
+        ),
+        ("a shape", r"batch 1 of the test data has samples of shape \[1, 2, 3\]; the data's shape is \[1, 2, 2\]"),
+        ("no tensor", r"x of batch 1 of the train data is a list of 1; it must be a tensor or a NumPy array"),
+        ("three", r"batch 1 of the train data is a list of 3, and each batch must be a pair .*; leave out the rest"),
+        ("float labels", r"batch 1 of the train data: labels must be one whole number .* not float32 \[1\]"),
+        ("vector labels", r"batch 1 of the train data: labels must be one whole number .* not int64 \[1, 2\]"),
+        ("a label", r"batch 1 of the train data: the label 2 at index 0 lies outside 0\.\.1"),
+        ("no number", r"batch 1 of the train data: the sample at index 0 holds nan; x must be finite"),
+        ("ragged", r"reading batch 1 of the train data failed: .*equal size"),
+    ],
+)
+def test_what_the_settings_say_is_compared_with_the_first_batch_of_each_split(case, why, loaders):
+    with pytest.raises(DataError, match=f"^{why}"):
+        bench_over(dataset("my_samples:wrong", arguments={"case": case, "in_loaders": loaders})).look()
+
+
+@pytest.mark.usefixtures("module")
+def test_whole_numbers_and_arrays_are_taken():
+    for case in ("a dtype", "arrays"):
+        bench = bench_over(dataset("my_samples:wrong", arguments={"case": case}))
+        bench.look()
+        x_B, labels_B = next(iter(bench.batches("train")))
+        assert x_B.tolist() == [[[[1, 1], [1, 1]]]]
+        assert labels_B.dtype == torch.int64
 
 
 @pytest.mark.usefixtures("module")

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 import torch
-from own_networks import JellyNet
+from own_networks import JellyNet, Tied
 from safetensors.torch import load_file, save_file
 from spikingjelly.activation_based import functional
 
@@ -72,3 +72,11 @@ def test_shared_tensors_are_written_under_both_names(host, tmp_path):
     time = Time("none", 1, output="averaged", input="static", settable=False)
     found = load_file(Safetensors().export(Network(module, time, InHand(module, time, {}), host), tmp_path)[0])
     assert torch.equal(found["0.weight"], found["1.weight"])
+
+
+def test_a_tied_weight_stands_under_each_of_its_names(host, tmp_path):
+    network = declare(Tied(), Time("none", input="static", output="averaged"), host=host)
+    plain = Tied()
+    plain.load_state_dict(load_file(Safetensors().export(network, tmp_path)[0]))  # strict: every name has to be there
+    assert plain.again.weight is plain.encode.weight
+    assert torch.equal(plain.encode.weight, network.module.encode.weight)

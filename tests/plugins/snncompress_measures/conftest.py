@@ -15,7 +15,7 @@ def bench_of(host):
 
     def make(x_B, labels_B, **settings):
         split = TensorDataset(torch.as_tensor(x_B, dtype=torch.float32), torch.as_tensor(labels_B))
-        inputs = Inputs(tuple(split.tensors[0].shape[1:]), 10)
+        inputs = Inputs(tuple(split.tensors[0].shape[1:]), 0)
         return DataBench(Data(split, split, split, inputs), host.catalogue["encoders"]["direct"](), 0, **settings)
 
     return make

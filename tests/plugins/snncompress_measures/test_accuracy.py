@@ -25,6 +25,14 @@ def test_accuracy_by_hand(linear, bench_of):
     assert found.how == "3 of 5 test samples, mean output over 1 step(s)"
 
 
+def test_it_says_how_many_samples_it_is_of_and_what_guessing_gives(linear, bench_of):
+    """Predicted 0, 1, 2, 0, 1. Class 0 is predicted twice and right once, 1 twice and right once, 2 once and right thrice."""
+    found = Accuracy().measure(linear, bench_of(X, [0, 2, 2, 2, 1]))["accuracy"]
+    assert (found.samples, found.chance) == (5, pytest.approx((2 * 1 + 2 * 1 + 1 * 3) / 25))
+    found = Accuracy().measure(linear, bench_of(X[:3], [0, 1, 2]))["accuracy"]
+    assert found.chance == pytest.approx(1 / 3)
+
+
 def test_ties_go_to_the_lower_class(linear, bench_of):
     assert Accuracy().measure(linear, bench_of(X[3:], [1, 2]))["accuracy"].value == 0.0
     assert Accuracy().measure(linear, bench_of(X[3:], [0, 1]))["accuracy"].value == 1.0

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from own_networks import JellyNet
+from own_networks import JellyNet, Tied, weight_normed
 from torch import nn
 
 from snncompress import StepError, Time, declare
@@ -69,3 +69,24 @@ def test_bytes_are_those_of_the_file_and_masked_weights_cost_little(network, mas
     assert tensors < dense < tensors + 1500
     saved = 4 * 48 * HIDDEN - 64 * HIDDEN // 8  # the removed weights go, one bit an entry comes
     assert abs((dense - packed) - saved) < 200
+
+
+def test_the_zeros_of_a_parametrised_weight_are_those_in_use(host):
+    module = weight_normed()
+    with torch.no_grad():
+        module[1].parametrizations.weight.original1[0, :2] = 0
+    network = declare(module, Time("none", output="averaged", input="static"), build=weight_normed, host=host)
+    assert int((module[1].weight == 0).sum()) == 2
+    assert values_of(Sparsity(), network)["sparsity"] == 2 / (16 + 12)
+    assert values_of(Sparsity(select=("1",)), network)["sparsity"] == 2 / 16
+
+
+def test_a_tied_tensor_takes_its_bytes_once(host):
+    network = declare(Tied(64), Time("none", output="averaged", input="static"), arguments={"width": 64}, host=host)
+    mask = torch.zeros(64, 64, dtype=torch.bool)
+    mask[:, :6] = True
+    packed = 64 * 64 // 8 + 4 * 64 * 6 + 4 * (64 * 10 + 10)
+    for name in ("encode.weight", "again.weight"):
+        found = values_of(Size(), network.with_masks({name: mask}))["bytes"]
+        assert packed < found < packed + 500
+    assert values_of(Parameters(), network)["parameters"] == 64 * 64 + 64 * 10 + 10

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from own_networks import recurrent_net
+from own_networks import Gained, recurrent_net, weight_normed
 
-from snncompress import Facts, Inputs, Time, Training, declare
+from snncompress import Facts, Inputs, StepError, Time, Training, declare
 
 
 def facts_of(network, *state, earlier=()):
@@ -80,3 +80,32 @@ def test_an_untrained_network_a_wrong_selector_and_a_wrong_loss_are_found(traine
 def test_an_empty_selector_is_no_default(trained, make):
     found = list(make("prune.l1", fraction=0.5, select=()).check(facts_of(trained, "weights")))
     assert [problem.what for problem in found] == ["selector [] picks no synaptic weight"]
+
+
+def test_gains_scales_and_what_mixes_time_steps_keep_their_values(host, make, new_run):
+    torch.manual_seed(0)
+    network = declare(Gained(), Time("multi_step", 4), host=host).with_probe(torch.rand(4, 5, 1, 8, 8))
+    pruned = make("prune.l1", fraction=0.9, select=("synapse",)).apply(network, new_run(network))
+    assert sorted(pruned.masks) == ["conv.weight", "head.weight", "mixing"]
+    left = {name: int(mask.sum()) for name, mask in pruned.masks.items()}
+    assert left == {
+        "conv.weight": 72 - 65,
+        "head.weight": 5120 - 4608,
+        "mixing": 64 - 58,
+    }  # 0.9 * 72 = 64.8, of 64 57.6
+    for name in ("conv.gain", "scale", "places", "over_time.weight"):
+        assert torch.equal(pruned.tensors[name], network.tensors[name])
+
+
+@pytest.mark.parametrize("use", ["prune.l1", "prune.lottery"])
+def test_a_parametrised_weight_is_refused_by_name(host, make, new_run, use):
+    time = Time("none", input="static", output="averaged")
+    network = declare(weight_normed(), time, build=weight_normed, host=host).with_snapshot("init")
+    amounts = {"fraction": 0.5} if use == "prune.l1" else {"fraction_per_round": 0.5, "rounds": 1, "epochs": 1}
+    (problem,) = make(use, **amounts).check(facts_of(network, "weights", "snapshot:init"))
+    assert problem.where == ("select",)
+    assert problem.what.startswith("'1.weight' is computed from '1.parametrizations.weight.original0' and ")
+    assert "remove_parametrizations(module.get_submodule('1'), 'weight')" in problem.what
+    with pytest.raises(StepError, match=r"'1.weight' is computed from .*\(WeightNorm\)"):
+        make(use, **amounts).apply(network, new_run(network))
+    assert list(make("prune.l1", fraction=0.5, select=("2",)).check(facts_of(network, "weights"))) == []

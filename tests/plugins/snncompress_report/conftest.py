@@ -235,7 +235,9 @@ def comparison():
             why=why,
             difference=difference,
             standard_error=0.0625,
-            pairs=2,
+            interval=(difference - 0.25, difference + 0.25),
+            p=0.0276446 if outcome in ("better", "worse") else 0.6664,
+            pairs=3,
             points=100 * difference if metric == "accuracy" else None,
             images=500 * difference if metric == "accuracy" else None,
         )
@@ -253,9 +255,9 @@ def comparison():
         baseline="dense",
         shared=("accuracy", "synops"),
         verdicts=(
-            verdict("three quarters", "accuracy", "no difference seen", "2 seeds disagree in sign", -0.03125),
-            verdict("three quarters", "synops", "better", "all 2 seeds agree", -3250.0),
-            verdict("nearly all", "accuracy", "worse", "all 2 seeds agree", -0.59375),
+            verdict("three quarters", "accuracy", "no difference seen", "p = 0.666, 3 pairs", -0.03125),
+            verdict("three quarters", "synops", "better", "p = 0.0276, 3 pairs", -3250.0),
+            verdict("nearly all", "accuracy", "worse", "p = 0.0276, 3 pairs", -0.59375),
         ),
         quality="accuracy",
         cost="synops",

@@ -386,6 +386,12 @@ def test_a_comparison_shows_verdicts_front_and_ranking(comparison):
     assert "broken failed: the loss is nan" in page.all("header")[0].text
 
 
+def test_a_network_at_chance_says_so_beside_its_name(comparison):
+    page = Reader(Html().render_comparison(comparison.model_copy(update={"at_chance": {"nearly all": (0,)}})))
+    shown = {name.split()[0]: "at chance" in name for name, _ in page.rows("table")}
+    assert shown == {"dense": False, "three": False, "nearly": True, "broken": False}
+
+
 def test_names_may_break_within_a_path_but_not_within_a_number(comparison):
     entry = comparison.entries[0].model_copy(update={"name": "blocks.0.mlp_in=0.75"})
     text = Html().render_comparison(comparison.model_copy(update={"entries": (entry,), "front": (), "verdicts": ()}))

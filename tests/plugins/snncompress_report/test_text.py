@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 - the reports write factors with a multiplication sign
 import io
 
+import pytest
 from rich.console import Console
 
 from snncompress import Measurement, Record
@@ -126,8 +127,6 @@ def test_a_summary_states_mean_spread_and_number_of_runs(summary):
         "accuracy  0.8125 ± 0.0884 (n=2)  0.6250 ± 0.1768 (n=2)  -0.1875             1",
         "energy    -                      0.5000 ± 0.3536 (n=2)  -                   mJ",
         "",
-        "A masked network is smaller on disk and sparser; on a CPU or GPU it runs no faster.",
-        "",
         "budget    limit             mean    met by the mean  seeds that miss it",
         "--------  ----------------  ------  ---------------  ------------------",
         "accuracy  drop_at_most 0.1  0.6250  NO               0",
@@ -151,9 +150,60 @@ def test_a_comparison_states_verdicts_and_the_trade_off(comparison):
     assert "three quarters  0.75              0.8750 ± 0 (n=2)       1,250 ± 353.55 (n=2)" in lines
     assert "three quarters  1,250 ± 353.55 (n=2)  0.8750 ± 0 (n=2)       yes" in lines
     assert "nearly all      1,500 ± 353.55 (n=2)  0.3125 ± 0.0884 (n=2)  no" in lines
-    assert "three quarters  accuracy  no difference seen  -0.0312     0.0625          2" in lines
-    assert "nearly all      accuracy  worse               -0.5938     0.0625          2" in lines
+    told = [" ".join(line.split()) for line in lines]
+    assert "run value verdict difference 95 % interval p pairs" in told
+    assert "three quarters accuracy no difference seen -0.0312 -0.2812 to +0.2188 0.666 3" in told
+    assert "nearly all accuracy worse -0.5938 -0.8438 to -0.3438 0.0276 3" in told
     assert "three quarters      0.7500 ± 0.3536 (n=2)  2.2500 ± 0.3536 (n=2)  NO" in lines
+
+
+HONEST = "A masked network is smaller on disk and sparser; on a CPU or GPU it runs no faster."
+
+
+def sized(parameters, nonzero):
+    return {
+        "parameters": Measurement(value=parameters, unit="parameters", how=""),
+        "parameters_nonzero": Measurement(value=nonzero, unit="parameters", how=""),
+    }
+
+
+@pytest.mark.parametrize(
+    ("masked", "final", "is_said"),
+    [
+        (True, sized(400, 130), True),
+        (True, {}, True),
+        (False, sized(400, 399), False),
+        (False, {}, False),
+        (None, sized(400, 130), True),  # records of 0.1.0 do not say it
+        (None, sized(130, 130), False),
+        (None, measured(sparsity=0.9), True),
+        (None, measured(sparsity=0.0), False),
+        (None, {}, False),
+    ],
+)
+def test_what_masks_do_not_bring_is_said_of_masked_networks_alone(change, masked, final, is_said):
+    assert (HONEST in Text().render(change(final=final, masked=masked, budget=()))) is is_said
+
+
+def test_summaries_and_comparisons_say_it_of_masked_networks_alone(summary, comparison):
+    for masked in (True, False):
+        assert (HONEST in Text().render_summary(summary.model_copy(update={"masked": masked}))) is masked
+        dense, other, *_ = comparison.entries
+        entries = (dense.model_copy(update={"masked": False}), other.model_copy(update={"masked": masked}))
+        told = Text().render_comparison(comparison.model_copy(update={"entries": entries}))
+        assert told.count(HONEST) == masked
+
+
+def test_what_is_not_known_of_a_verdict_is_a_dash(comparison):
+    """A comparison of an earlier version has neither interval nor p."""
+    old = comparison.verdicts[0].model_copy(
+        update={"interval": None, "p": None, "outcome": "too few seeds", "why": "too few seeds: 2 in common"}
+    )
+    tiny = comparison.verdicts[1].model_copy(update={"p": 2e-5})
+    lines = Text().render_comparison(comparison.model_copy(update={"verdicts": (old, tiny)})).splitlines()
+    told = [" ".join(line.split()) for line in lines]
+    assert "three quarters accuracy too few seeds -0.0312 - - 3" in told
+    assert "three quarters synops better -3,250 -3,250.2 to -3,249.8 < 0.001 3" in told
 
 
 def test_runs_are_columns_where_they_are_fewer_than_values(comparison):

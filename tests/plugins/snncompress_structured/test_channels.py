@@ -3,19 +3,25 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import fast_networks
 import pytest
 import torch
 from channel_networks import (
+    STEPPED,
     AddedToInput,
     Contained,
     FixedSize,
     Grouped,
+    Heads,
     Joined,
     MixedByNorm,
+    NormEachStep,
     Scaled,
+    Stepped,
+    Unflattened,
     dense_leaky_net,
     jelly_block,
     leaky_net,
@@ -27,10 +33,11 @@ from spikingjelly.activation_based import functional, neuron
 from spikingjelly.activation_based.model import sew_resnet, spiking_vgg
 from torch import nn
 
-from snncompress import Facts, Inputs, Network, Replace, StepError, Time, Training, declare, save
+from snncompress import Facts, Inputs, Network, Replace, StepError, Time, Timesteps, Training, declare, save
 from snncompress.network import InHand
 from snncompress_structured import graph
 
+ANN = Time("none", input="static", output="averaged")
 OUTPUT = "its channels are the network's output"
 ALL_STAY = "fraction, keep_at_least and round_to leave it all of its 12 channels"
 
@@ -192,6 +199,57 @@ def test_the_leaks_of_neurons_are_cut_along(declared, prune, build, shape, leaks
     layers = {leaky_net: 9 * 3 + 3 + 3 * 64 * 10, dense_leaky_net: 64 * 3 + 3 + 3 * 10}[build]
     assert list(note["channels"].values()) == [[6, 3]]
     assert after.inventory.num_parameters() == layers + 10 + 2 * 3 + leaks
+
+
+@pytest.mark.parametrize(("num_steps", "channels"), [(3, 6), (6, 6)])
+@pytest.mark.parametrize("kind", STEPPED)
+def test_scales_of_time_steps_are_not_taken_for_channels(declared, prune, kind, num_steps, channels):
+    """With as many steps as channels the size alone does not tell."""
+    settings = {"kind": kind, "num_steps": num_steps}
+    before = declared(Stepped(**settings), Time("multi_step", num_steps), arguments=settings)
+    after, note = prune(before)
+    assert note["channels"] == {"first": [channels, channels // 2]}
+    scales = [value for name, value in after.tensors.items() if name.endswith("scale")]
+    assert [value.numel() for value in scales] == [num_steps]
+    assert after.inventory.num_parameters() == 9 * 3 + 2 * 3 + num_steps + (3 * 64 * 10 + 10)
+    assert after.proofs[-1].num_spikes > 100
+
+
+@pytest.mark.parametrize("num_steps", [8, 5])
+def test_norms_of_steps_that_are_never_taken_are_cut_along(declared, prune, num_steps):
+    """One norm for each of eight steps, as snnTorch makes them."""
+    time = Time("inside", num_steps, input="static", attribute="num_steps")
+    before = declared(NormEachStep(num_steps), time, arguments={"num_steps": num_steps})
+    assert [int(norm.num_batches_tracked) for norm in before.module.norms] == [3] * num_steps + [0] * (8 - num_steps)
+    after, note = prune(before)
+    assert note["channels"] == {"conv": [8, 4]}
+    assert [norm.num_features for norm in after.module.norms] == [4] * 8
+    assert [tuple(norm.running_mean.shape) for norm in after.module.norms] == [(4,)] * 8
+    longer = after.edited([Timesteps(8)])
+    assert longer.forward(after.probe).logits.shape[0] == 8
+
+
+def test_channels_that_a_reshape_joins_into_one_are_left(declared, prune):
+    settings = {"sizes": [-1, 4, 4]}
+    after, note = prune(declared(Unflattened(**settings), ANN, arguments=settings))
+    assert note["channels"] == {"conv": [8, 4]}
+    assert (
+        note["left"]["first"]
+        == "a reshape on the way to 'conv' makes 16 of its channels one, so they cannot go one by one"
+    )
+    assert after.inventory.num_parameters() == 64 * 64 + 64 + (9 * 4 * 4 + 4) + (4 * 16 * 10 + 10)
+    told = reason(prune, declared(Unflattened(**settings), ANN, arguments=settings), select=("first",))
+    assert told.startswith("no channel can be removed: 'first': a reshape on the way to 'conv'")
+
+
+@pytest.mark.parametrize("sizes", [(4, 4), (-1, 4)])
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_the_plan_refuses_channels_that_a_reshape_with_fixed_sizes_takes(declared, make, sizes, scope):
+    network = declared(Heads(sizes), ANN, arguments={"sizes": list(sizes)})
+    facts = facts_of(network, "weights")
+    facts = replace(facts, network=lambda: network)
+    (problem,) = make("prune.channels", fraction=0.5, scope=scope).check(facts)
+    assert (problem.where, problem.warns, problem.hint) == (("select",), False, "leave out with select: '!conv'")
 
 
 def test_masks_snapshots_and_weights_are_cut_along(declared, prune):
@@ -388,10 +446,17 @@ def test_the_plan_names_layers_whose_sizes_the_code_fixes(planned, make, use, se
     assert planned(use, (3, 16, 16), (make("prune.dsp", fraction=0.5),), model=settings) == []  # sizes are not known
 
 
-def test_the_plan_warns_where_weights_decide_which_layers_lose_channels(planned):
+def test_the_plan_refuses_layers_that_can_lose_no_channel_where_weights_may_choose_them(planned):
     (problem,) = planned("spikingjelly.maxformer", (3, 16, 16), scope="global")
-    assert problem.warns
-    assert problem.what.startswith("weights decide which layers lose channels; if all do, the network does not run")
+    assert not problem.warns
+    assert problem.what.startswith("the network does not run without these channels (")
+    assert problem.hint == "leave out with select: '!patch_embed3.conv2'"
+
+
+def test_sizes_are_known_after_a_step_that_only_masks(planned, make):
+    model = {"embed_dims": 32, "num_heads": (1, 1, 2)}
+    (problem,) = planned("spikingjelly.qkformer", (3, 16, 16), (make("prune.l1", fraction=0.5),), model=model)
+    assert problem.where == ("select",)
 
 
 def test_the_plan_says_that_nothing_can_go(planned):

@@ -8,7 +8,9 @@ from live_networks import BLOCKS, CHAINS, probed
 from own_networks import JellyNet
 from pydantic import ValidationError
 from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based.model.spikformer import Spikformer
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from snncompress import Facts, Inputs, Network, PipelineError, StepError, Time, declare, load, save
 from snncompress.network import InHand
@@ -347,3 +349,19 @@ def test_a_network_without_neurons_is_proved_by_its_outputs(make, new_run, host,
     smaller = make(use, fraction=0.5).apply(network, new_run(network))
     assert sum(value.numel() for value in smaller.module.parameters()) == 30 + 6 + 3 * 36 * 6 + 6 + 6 * 10 + 10
     assert smaller.proofs[-1].largest_logit_difference <= 1e-9
+
+
+def normed_spikformer():
+    sizes = {"in_channels": 1, "img_size_h": 16, "img_size_w": 16, "patch_size": 4, "num_classes": 10}
+    module = Spikformer(T=2, **sizes, embed_dims=32, num_heads=2, mlp_ratio=2, depths=1)
+    parametrizations.weight_norm(module.blocks[0].mlp.fc1[0])
+    return module
+
+
+def test_the_plan_refuses_a_block_whose_weight_is_computed(host, make):
+    network = declare(normed_spikformer(), Time("multi_step", 2), build=normed_spikformer, host=host)
+    blank = network.with_probe(torch.zeros(2, 2, 1, 16, 16))
+    facts = replace(facts_of(network, "weights"), blocks=lambda: network.blocks(blank.probe), network=lambda: blank)
+    (problem,) = make("prune.dsp", fraction=0.5).check(facts)
+    assert problem.where == ("select",)
+    assert problem.what == "'blocks.0.mlp.fc1.0.weight' is computed from other tensors, so it cannot be cut"

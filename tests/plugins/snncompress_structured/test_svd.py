@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 from oracles.networks import Case, images, live_network
-from own_networks import JellyNet, recurrent_net
+from own_networks import JellyNet, recurrent_net, weight_normed
 from pydantic import ValidationError
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
@@ -359,7 +359,7 @@ def test_operations_by_hand_values_between_factors_are_no_spikes(host, make, new
     x_TBC = torch.tensor([[[1.0, 1, 0, 1], [0, 0, 0, 1]], [[1, 1, 0, 1], [0, 0, 0, 0]]])  # seven spikes of two samples
     network = declare(outer(), Time("multi_step", 2), build=outer, host=host)
     split = TensorDataset(x_TBC.transpose(0, 1), torch.zeros(2, dtype=torch.long))
-    bench = DataBench(Data(split, split, split, Inputs((4,), 3)), AsGiven(), 0)
+    bench = DataBench(Data(split, split, split, Inputs((2, 4), 3)), AsGiven(), 0)
     whole = bench.observe(network, "counts").counts
     # seven spikes meet three weights each: 21 of two samples; dense 2 steps x 12
     assert (whole.synops * 2, whole.synops_fanout * 2, whole.macs, whole.dense_ops) == (21, 21, 0, 24)
@@ -468,3 +468,11 @@ def test_the_plan_knows_that_masks_are_gone(host, tmp_path):
     )
     with pytest.raises(PipelineError, match=r"steps\.3\.use: needs masks, which no earlier step provides"):
         make_plan(source.pipeline, host, Store(tmp_path), lines=source.lines)
+
+
+def test_a_parametrised_layer_is_left_whole_and_says_why(host, make, new_run):
+    time = Time("none", input="static", output="averaged")
+    network = declare(weight_normed(8), time, build=weight_normed, arguments={"width": 8}, host=host)
+    run = new_run(network)
+    make("lowrank.svd", rank=1).apply(network, run)
+    assert run.notes()["left whole"] == {"1": "its weight is computed by a parametrisation"}

@@ -12,6 +12,9 @@ from snncompress.store import Store
 
 VIT = {"use": "timm.vision_transformer", "embed_dim": 16, "depth": 1, "num_heads": 2, "patch_size": 4}
 SWIN = {"use": "timm.swin_transformer", "embed_dim": 16, "depths": [2], "num_heads": [2], "patch_size": 1}
+BLOCKS = ("Block", "SwinTransformerBlock")
+"""timm's own classes of a block."""
+
 TRAIN = {"use": "train", "epochs": 1, "lr": 3e-3, "batch_size": 200}
 FINETUNE = {"epochs": 1, "lr": 1e-3, "batch_size": 200}
 
@@ -39,10 +42,13 @@ def test_a_network_is_trained_cut_and_fine_tuned(model, tmp_path):
     (found,) = result.record.steps[1].notes["rounds"]
     assert [proof["edit"] for proof in found["proofs"]] == ["replace", "slice"]
     assert all(proof["num_spikes"] == 0 and proof["largest_logit_difference"] <= 1e-9 for proof in found["proofs"])
-    sizes = {entry["dimension"].split(" ", 1)[1]: entry["after"] for entry in result.record.steps[1].notes["cut"]}
-    assert sizes == {"query and key": 8, "value": 12, "hidden": 32}
+    blocks = [name for name, module in result.network.module.named_modules() if type(module).__name__ in BLOCKS]
+    left = {"attn query and key": 8, "attn value": 12, "mlp hidden": 32}
+    sizes = [(entry["dimension"], entry["after"]) for entry in result.record.steps[1].notes["cut"]]
+    assert sorted(sizes) == sorted((f"{block}.{name}", size) for block in blocks for name, size in left.items())
     gone = 2 * 8 * 17 + 4 * 17 + 16 * 4 + 32 * 17 + 16 * 32
     num_blocks = 1 if model is VIT else 2
+    assert len(blocks) == num_blocks
     before, after = (values["parameters"].value for values in (result.record.baseline, result.record.final))
     assert before - after == num_blocks * gone
     again = snncompress.load(tmp_path / "out" / "final")

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from snncompress import Measurement, Record
+from snncompress import Measurement, Record, Summary
 from snncompress.cli import main
 
 
@@ -35,8 +36,9 @@ def test_three_runs_are_shown_side_by_side_and_no_single_run_is_called_better(ru
     for name in runs:
         assert name in done.stdout
     assert "0.9800" in done.stdout
-    assert "no verdict" in done.stdout
-    assert "better" not in done.stdout.replace("better when lower", "")
+    assert done.stdout.count("too few seeds") == 5
+    assert "too few seeds: a verdict needs 3 or more; give seeds: [0, 1, 2]" in done.stdout
+    assert "better" not in done.stdout
 
 
 def test_the_page_is_written_where_it_is_wanted(runs):
@@ -44,6 +46,50 @@ def test_the_page_is_written_where_it_is_wanted(runs):
     assert done.exit_code == 0
     page = Path("page.html").read_text(encoding="utf-8")
     assert all(name in page for name in runs)
+
+
+def test_the_table_is_written_where_it_is_wanted(runs):
+    done = CliRunner().invoke(main, ["compare", *runs, "--csv", "table.csv", "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["baseline"] == "dense"
+    lines = Path("table.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "run,value,unit,mean,std,n,verdict,against,difference,low,high,p,pairs,failed"
+    assert lines[1] == "dense,accuracy,1,0.98,,1,,,,,,,,"
+    assert lines[6].startswith("sparse94,parameters_nonzero,parameters,60.0,,1,too few seeds,dense,-940.0,,,,1")
+
+
+@pytest.mark.parametrize("option", ["--csv", "--output"])
+def test_a_file_in_no_folder_is_refused(runs, option):
+    done = CliRunner().invoke(main, ["compare", *runs, option, "tables/one"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"{option} 'tables/one': there is no folder 'tables'; make it first\n"
+
+
+def test_three_seeds_are_judged_without_torch(runs):
+    """The t-test comes from scipy, and pandas is asked for nothing."""
+    for name in runs[:2]:
+        final = Record.read(Path(name)).final
+        value = final["accuracy"].value
+        entries = {"spread": {"mean": value, "std": 0.002, "n": 3, "values": [value - 0.002, value, value + 0.002]}}
+        summary = Summary(
+            name=name,
+            pipeline={"name": name, "data": {"use": "digits"}},
+            environment={},
+            seeds=(0, 1, 2),
+            runs=("a", "b", "c"),
+            baseline={},
+            final={"accuracy": {**entries, "unit": "1", "how": "by hand", "better": "higher"}},
+        )
+        summary.write(Path(name) / "record.json")
+    program = (
+        "import sys\nfrom snncompress.cli import main\n"
+        "try: main(['compare', 'dense', 'sparse75', '--csv', 't.csv'])\nexcept SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'pandas', 'timm', 'spikingjelly', 'snntorch', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "sparse75,accuracy,1,0.978," in Path("t.csv").read_text()
 
 
 @pytest.mark.parametrize(

@@ -208,3 +208,78 @@ def test_a_record_that_cannot_be_read_is_one_line(run, text):
     assert done.exit_code == 2
     assert done.stderr.startswith("'record.json' is no record that this snncompress reads: ")
     assert done.stderr.count("\n") == 1
+
+
+RECIPE = "did you mean 'recipe:digits-lottery'?"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "digits-lottery"], f"digits-lottery: no such file; {RECIPE}"),
+        (["validate", "digits-lotery"], f"digits-lotery: no such file; {RECIPE}"),
+        (["plan", "digits-lottery.yaml"], f"digits-lottery.yaml: no such file; {RECIPE}"),
+        (["sweep", "digits-lottery", "--over", "seed=1"], f"digits-lottery: no such file; {RECIPE}"),
+        (["inspect", "digits-lottery"], f"'digits-lottery' is no network; {RECIPE}"),
+        (["measure", "digits-lotery", "--data", "digits"], f"'digits-lotery' is no network; {RECIPE}"),
+        (["measure", "runs/nowhere", "--data", "digits"], "'runs/nowhere' does not exist; there is no folder 'runs'"),
+        (["inspect", "no/such/final"], "'no/such/final' does not exist; there is no folder 'no/such'"),
+        (["inspect", "folder"], "'folder' is no artifact: it holds no network.json, and no finished run"),
+        (
+            ["inspect", " "],
+            "the network should be an artifact folder, the folder of a run, a pipeline file (.yaml) or a",
+        ),
+        (["inspect", "net:Net"], "'net:Net' is no network; did you mean '{use: python, function: \"net:Net\"}'?"),
+        (
+            ["measure", "text.txt", "--data", "digits"],
+            "'text.txt' is a file, where an artifact folder, the folder of a",
+        ),
+        (["run", "folder"], "folder: cannot be read: is a directory\n"),
+        (["run", "run"], "run: cannot be read: is a directory; did you mean 'run/pipeline.yaml'?"),
+        (["validate", "binary"], "binary:1:1: this byte is not UTF-8; save the file as UTF-8"),
+        (
+            ["validate", "empty"],
+            "empty:1:1: there is no pipeline here; see `snncompress recipes` for some to start from",
+        ),
+        (["validate", "text.txt"], "text.txt:1:1: a pipeline is a mapping of settings, not 'hello'"),
+        (["report", "binary"], "'binary' is no record that this snncompress reads: 'utf-8' codec can't decode"),
+        (["report", "deep.json"], "'deep.json' is no record that this snncompress reads: maximum recursion depth"),
+        (["report", "digits-lottery"], "'digits-lottery' holds no record.json; give the folder of a finished run"),
+        (["compare", "a", "b", "--output", "p.yaml"], "--output 'p.yaml' should be the name of a page, FILE.html"),
+        (
+            ["inspect", "p.yaml", "--input", "1,8,8"],
+            "'p.yaml' brings data of its own; --input and --classes size a model",
+        ),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_the_wrong_kind_of_argument_is_one_line(run, arguments, said):
+    Path("folder").mkdir()
+    Path("run").mkdir()
+    Path("run/pipeline.yaml").write_text(PIPELINE, encoding="utf-8")
+    Path("text.txt").write_text("hello", encoding="utf-8")
+    Path("empty").touch()
+    Path("binary").write_bytes(bytes(range(128, 256)))
+    Path("deep.json").write_text("[" * 100_000, encoding="utf-8")
+    done = run(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+
+
+def test_inspect_takes_the_shape_from_the_data_of_the_file_and_of_the_run(run, monkeypatch):
+    """A network of the user's own says nothing about sizes; on images of another one it cannot run."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    text = PIPELINE.replace("snntorch.convnet", "{use: python, function: 'own_networks:JellyNet'}")
+    Path("p.yaml").write_text(text.replace("epochs: 2", "epochs: 1"), encoding="utf-8")
+    assert run("run", "p.yaml", "--allow-code").exit_code == 0
+
+    def speed(*arguments):
+        done = run("inspect", *arguments, "--allow-code", "--json")
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)["speed"]
+
+    known = [speed(name) for name in ("p.yaml", "runs/digits", "runs/digits/final")]
+    assert [one["path"] for one in known] == [known[0]["path"]] * 3
+    assert known[0]["path"] != "reference"
+    assert "failed" in speed("runs/digits", "--input", "3,32,32")["remarks"][0]

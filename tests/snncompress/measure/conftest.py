@@ -43,7 +43,7 @@ def observed(network_of):
         timesteps = settings.pop("timesteps", 1 if static else x.shape[0])
         x_B = x if static else x.transpose(0, 1)
         split = TensorDataset(x_B, torch.zeros(len(x_B), dtype=torch.long))
-        data = Data(split, split, split, Inputs((1, 1, 1), 10))
+        data = Data(split, split, split, Inputs((), 0))
         network = network_of(module, runner, timesteps, **settings)
         return DataBench(data, AsGiven(), 0, batch_size=batch_size).observe(network, *needs)
 

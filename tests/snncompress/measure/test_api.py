@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from own_networks import JellyNet
+from own_networks import Gained, JellyNet
 from torch.utils.data import DataLoader, TensorDataset
 
 import snncompress
@@ -63,3 +63,16 @@ def test_everything_wrong_is_told_at_once(network):
         snncompress.measure(network, "digitz", ["accuracy"])
     with pytest.raises(DataError, match=r"data must be a DataLoader or a data set of \(x, y\)"):
         snncompress.measure(network, [], ["accuracy"])
+
+
+def test_sparsity_looks_at_the_data_where_shapes_do_not_tell_what_a_weight_is(host):
+    module = Gained()
+    with torch.no_grad():
+        module.places[0].zero_()  # a scale of each entry, not a weight
+        module.mixing.fill_(1).tril_()
+        module.head.weight.fill_(1)
+    split = TensorDataset(torch.rand(6, 1, 8, 8), torch.zeros(6, dtype=torch.long))
+    network = declare(module, Time("multi_step", 4), host=host)
+    found = snncompress.measure(network, split, ["sparsity"])
+    assert found["sparsity"].value == 28 / (72 + 64 + 5120)
+    assert network.probe is None

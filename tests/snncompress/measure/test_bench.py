@@ -16,10 +16,10 @@ def encoder(host, name):
 
 
 class Timed:
-    """Something that runs in time; encoding asks a network for nothing else."""
+    """Something that runs in time, without weights; encoding asks a network for nothing else."""
 
     def __init__(self, time):
-        self.time = time
+        self.time, self.module = time, torch.nn.Identity()
 
 
 SEQUENCE = Timed(Time("multi_step", 3))

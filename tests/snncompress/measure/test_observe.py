@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from snncompress import Data, Inputs, Time, declare, predict
-from snncompress.measure import DataBench
+from snncompress.measure import Batches, DataBench
 from snncompress.measure.observe import observe
 from snncompress.network import open_architecture
 
@@ -19,7 +19,7 @@ from snncompress.network import open_architecture
 def bench_of(host, x_B, labels_B, **settings):
     split = TensorDataset(x_B, labels_B)
     return DataBench(
-        Data(split, split, split, Inputs(tuple(x_B.shape[1:]), 10)),
+        Data(split, split, split, Inputs(tuple(x_B.shape[1:]), 0)),
         host.catalogue["encoders"]["direct"](),
         0,
         **settings,
@@ -227,7 +227,7 @@ def test_memory_does_not_grow_with_the_samples(host):
     network = declare(JellyNet(), Time("multi_step", 2), host=host)
 
     class Held:
-        """Hand out batches, and note how much all live tensors hold."""
+        """Hand out batches as a loader, and note how much all live tensors hold."""
 
         def __init__(self, num_batches):
             self.num_batches, self.sizes = num_batches, []
@@ -241,7 +241,7 @@ def test_memory_does_not_grow_with_the_samples(host):
 
     batches = Held(8)
     bench = bench_of(host, torch.rand(1, 1, 8, 8), torch.zeros(1, dtype=torch.long))
-    object.__setattr__(bench, "batches", lambda _: batches)
+    object.__setattr__(bench, "batches", lambda _: Batches(batches, "test", Inputs((), 0)))
     seen = observe(network, bench, frozenset({"counts", "activity"}))
     assert seen.counts.samples == 128
     assert batches.sizes[-1] == batches.sizes[2]

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from own_networks import weight_normed
 from spikingjelly.activation_based import neuron
 
 from snncompress import EditError, ProofError, Replace, Slice, Time, Timesteps, declare
@@ -246,3 +247,10 @@ def test_every_edit_survives_json():
 def test_an_unknown_edit_is_an_error():
     with pytest.raises(EditError, match="newer snncompress"):
         edit_from_json({"edit": "fold"})
+
+
+def test_a_weight_that_is_computed_from_others_cannot_be_cut(host):
+    time = Time("none", input="static", output="averaged")
+    network = declare(weight_normed(), time, build=weight_normed, host=host)
+    with pytest.raises(EditError, match="'1.weight' is computed from other tensors, so it cannot be cut"):
+        network.edited([Slice((Cut("1.weight", 0, (0, 1)),))], probe=torch.rand(4, 4))

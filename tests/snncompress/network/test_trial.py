@@ -9,6 +9,7 @@ from torch import nn
 
 from snncompress import ModelError, Network, StateError, Time, declare
 from snncompress.network import InHand, try_out
+from snncompress.network.trial import Digest
 
 ANN = Time("none", input="static", output="averaged")
 JELLY = Time("multi_step", 3)
@@ -132,3 +133,23 @@ def test_what_differs_is_named(host):
 def test_random_values_in_a_buffer_are_the_same_elsewhere(host):
     network = declare(Reservoir("buffer"), JELLY, arguments={"keep": "buffer"}, host=host)
     try_out(network, images(), split="training", rebuild=True)
+
+
+def test_a_digest_sees_one_spike_in_ten_million_and_where_it_stands():
+    spikes = (torch.rand(10_000_000, generator=torch.Generator().manual_seed(0)) < 0.05).float()
+    moved, flipped = spikes.clone(), spikes.clone()
+    flipped[4_000_000] = 1 - flipped[4_000_000]
+    at = [int(index) for index in (spikes == 1).nonzero()[[10, -10], 0]]
+    moved[at[0]], moved[at[1] + 1 if not spikes[at[1] + 1] else at[1] + 2] = 0.0, 1.0
+    assert Digest.of(spikes).same(Digest.of(spikes.clone()))
+    assert not Digest.of(spikes).same(Digest.of(flipped))
+    assert not Digest.of(spikes).same(Digest.of(moved))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_compared_too(value):
+    x = torch.tensor([1.0, value])
+    assert Digest.of(x).same(Digest.of(x.clone()))
+    assert not Digest.of(x).same(Digest.of(torch.tensor([1.0, 2.0])))
+    assert not Digest.of(x).same(Digest.of(torch.tensor([[1.0, value]])))
+    assert Digest.of(torch.zeros(0)).same(Digest.of(torch.zeros(0)))

@@ -5,7 +5,7 @@ import pytest
 
 from snncompress import InputError
 from snncompress.record import Combination, Sweep
-from snncompress.report import read_entries, read_result, summarise
+from snncompress.report import compare, read_entries, read_result, summarise
 
 
 @pytest.fixture
@@ -67,7 +67,8 @@ def test_a_sweep_stands_for_its_combinations(written, record):
     folder = written("sweep", found, "sweep.json")
     written("sweep/fraction=0.5", record())
     for given in (folder, folder / "sweep.json"):
-        done, failed = read_entries([given])
+        dense, done, failed = read_entries([given])
+        assert (dense.name, dense.settings, dense.values["accuracy"].spread.values) == ("dense", {}, (0.99,))
         assert (done.name, done.settings, done.values["accuracy"].spread.n) == (
             "fraction=0.5",
             {"steps.1.fraction": 0.5},
@@ -76,6 +77,95 @@ def test_a_sweep_stands_for_its_combinations(written, record):
         assert (failed.name, failed.failed, failed.values) == ("fraction=2", "why", {})
     with pytest.raises(InputError, match="'sweep' holds no record.json; compare shows a sweep"):
         read_result(folder)
+
+
+def swept(folder, written, records, **more):
+    """Write a sweep whose combinations left these records, by name; ``lr=0.1,fraction=0.5`` has these two settings."""
+    combinations = [
+        Combination(name=name, settings=dict(part.split("=") for part in name.split(",")), folder=name, **more)
+        for name in records
+    ]
+    for name, one in records.items():
+        written(f"{folder}/{name}", one)
+    return written(folder, Sweep(name="tiny", over={}, combinations=combinations), "sweep.json")
+
+
+def test_the_dense_network_of_a_sweep_stands_in_it_once(written, record, measured):
+    """Three combinations of one seed compress the same network, which has 495 of 500 right and 4 mJ."""
+    baseline = record().baseline | energy(measured, 4.0) | {"ms": measured(1.0, "ms", comparable=False)}
+    records = {
+        f"fraction={fraction}": record(
+            right=right, baseline=495, final=record(right=right).final | energy(measured, 1.0)
+        ).model_copy(update={"baseline": baseline | {"ms": measured(float(right), "ms", comparable=False)}})
+        for fraction, right in ((0.5, 490), (0.75, 480), (0.9, 470))
+    }
+    entries = read_entries([swept("sweep", written, records)])
+    assert [one.name for one in entries] == ["dense", "fraction=0.5", "fraction=0.75", "fraction=0.9"]
+    assert [one.dense for one in entries] == [True, False, False, False]
+    assert entries[0].values["accuracy"].spread.values == (0.99,)
+    assert entries[0].energies["45nm"].values == (4.0,)
+    assert (entries[0].seeds, entries[0].data) == ((0,), {"use": "digits", "size": 8})
+    found = compare(entries)
+    assert (found.baseline, found.verdict("accuracy", "fraction=0.9").images) == ("dense", pytest.approx(-25))
+    assert compare(entries, baseline="fraction=0.5").baseline == "fraction=0.5"
+
+
+def test_where_a_sweep_varies_how_networks_are_made_each_dense_one_is_named(written, record):
+    records = {
+        f"lr={lr},fraction={fraction}": record(right=right - 5, baseline=right)
+        for lr, right in ((0.1, 480), (0.2, 490))
+        for fraction in (0.5, 0.75)
+    }
+    first, second, *_ = read_entries([swept("sweep", written, records)])
+    assert [(one.name, one.settings) for one in (first, second)] == [
+        ("dense (lr=0.1)", {"lr": "0.1"}),
+        ("dense (lr=0.2)", {"lr": "0.2"}),
+    ]
+    assert [one.values["accuracy"].spread.mean for one in (first, second)] == [0.96, 0.98]
+    assert compare(read_entries([Path("sweep")])).baseline == "lr=0.1,fraction=0.5", "neither is that of all"
+
+
+def test_a_sweep_that_compresses_nothing_has_no_dense_network(written, record):
+    """Its baseline is the network before the first training."""
+    records = {f"lr={lr}": record(right=480, baseline=50) for lr in (0.1, 0.2)}
+    folder = swept("new", written, records, compresses=False)
+    assert [one.name for one in read_entries([folder])] == ["lr=0.1", "lr=0.2"]
+    records = {f"lr={lr}": record(right=right, baseline=right) for lr, right in ((0.1, 480), (0.2, 490))}
+    folder = swept("old", written, records)  # 0.1.0 took the last network of such a pipeline for its baseline
+    assert [one.name for one in read_entries([folder])] == ["lr=0.1", "lr=0.2"]
+
+
+def test_a_sweep_written_before_it_said_whether_it_compresses_is_read(written, record):
+    folder = swept("sweep", written, {"fraction=0.5": record(), "fraction=0.9": record(right=470)})
+    data = json.loads((folder / "sweep.json").read_text())
+    for one in data["combinations"]:
+        del one["compresses"]
+    (folder / "sweep.json").write_text(json.dumps(data))
+    assert [one.name for one in read_entries([folder])] == ["dense", "fraction=0.5", "fraction=0.9"]
+
+
+def test_dense_networks_of_several_sweeps_are_told_apart(written, record):
+    folders = [swept(name, written, {"fraction=0.5": record(right=right)}) for name, right in (("a", 490), ("b", 480))]
+    names = [one.name for one in read_entries(folders)]
+    assert names == ["dense of a", "a/fraction=0.5", "dense of b", "b/fraction=0.5"]
+    with pytest.raises(InputError, match="the same run is given twice"):
+        read_entries([folders[0], folders[0] / "fraction=0.5"])
+    with pytest.raises(InputError, match="the same run is given twice"):
+        read_entries([folders[0], folders[0]])
+
+
+def test_a_record_of_before_knows_chance_from_its_number_of_classes(written, record, accuracy):
+    plain = accuracy(50).model_copy(update={"samples": None, "chance": None})
+    pipeline = record().pipeline | {"model": {"use": "snntorch.convnet", "num_classes": 10}}
+    known = written("known", record(final={"accuracy": plain}, pipeline=pipeline))
+    unknown = written("unknown", record(final={"accuracy": plain}))
+    found = compare(read_entries([known, unknown]))
+    assert found.at_chance == {"known": (0,)}
+
+
+def test_an_entry_says_whether_its_network_has_masks(written, record):
+    entries = read_entries([written(str(masked), record(masked=masked)) for masked in (True, False, None)])
+    assert [one.masked for one in entries] == [True, False, None]
 
 
 def test_entries_of_one_name_are_told_apart_by_their_folders(written, record):

@@ -21,6 +21,19 @@ def test_the_records_of_three_seeds_become_one_summary(record):
     assert value.how == "490, 492, 497 of 500 test samples, mean output over 4 step(s)"
 
 
+def test_a_summary_keeps_samples_chance_and_masks_of_its_runs(record, accuracy):
+    records = [record(seed, masked=masked) for seed, masked in enumerate((False, True, False))]
+    found = summarise(records, ["a", "b", "c"], pipeline={}, met=met(0))
+    assert (found.final["accuracy"].samples, found.final["accuracy"].chance) == (500, (0.1, 0.1, 0.1))
+    assert found.masked is True
+    assert summarise(records[::2], ["a", "c"], pipeline={}, met=met(0)).masked is False
+    assert summarise([record(0), *records], ["a"] * 4, pipeline={}, met=met(0)).masked is None
+    other = accuracy(40).model_copy(update={"samples": 400, "chance": None})
+    value = summarised([accuracy(50), None, other])
+    assert (value.samples, value.chance) == (None, (0.1, None, None))
+    assert summarised([other, other]).chance == ()
+
+
 def test_budgets_are_judged_on_the_mean_and_name_the_seeds_that_miss_them(record):
     """The mean drop is (5 + 1 + 0) / 3 = 2 of 500, one seed drops more than 4."""
 

@@ -272,7 +272,9 @@ def test_event_frames_and_samples_that_are_no_images(folder, host, kind, shape):
 def test_frames_of_another_length_are_told(folder, host):
     network = declare(JellyNet(), Time("multi_step", 4), host=host)
     samples = TensorDataset(torch.rand(20, 5, 1, 8, 8), torch.arange(20) % 10)
-    with pytest.raises(PipelineError, match="the data bring 5 time steps and the model runs 4"):
+    with pytest.raises(
+        DataError, match=r"the data bring 5 time steps, and the network runs 4; give frames \[B, 4, ...\]"
+    ):
         compress(network, steps=PRUNE, data=(samples,) * 3, kind="frames", silent=True)
 
 
@@ -293,7 +295,7 @@ def two_layers():
     )
 
 
-def test_a_run_says_what_was_proved_and_of_which_layers_little(digits_loaders, capsys):
+def test_a_run_says_what_was_proved_and_of_which_layers_little(folder, digits_loaders, capsys):
     """The last neurons' inputs are all 0.1, with which none reaches its threshold; the first ones' 2 and more."""
     network = declare(two_layers(), Time("multi_step", 4), build=two_layers)
     held = {"1.weight": torch.zeros(8, 64), "1.bias": torch.full((8,), 2.5)}

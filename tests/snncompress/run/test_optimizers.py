@@ -2,7 +2,7 @@ from math import cos, pi
 
 import pytest
 import torch
-from own_networks import JellyNet, recurrent_net
+from own_networks import Gained, JellyNet, Tied, recurrent_net, weight_normed
 from torch import nn
 
 from snncompress import Host, InputError, Time, Training, declare
@@ -205,3 +205,22 @@ def test_a_low_rate_stays_low_in_the_warm_up_too(settings, schedule, host):
         scheduler.step_update(update)
         slow, usual, _ = (group["lr"] for group in optimizer.param_groups)
         assert slow == pytest.approx(0.01 * usual)
+
+
+def test_gains_and_scales_do_not_decay(host):
+    network = declare(Gained(), Time("multi_step", 4), host=host).with_probe(torch.rand(4, 5, 1, 8, 8))
+    decayed, plain = parameter_groups(network, 0.05)
+    assert names_of(network, decayed) == ["mixing", "conv.weight", "head.weight"]
+    assert {"conv.gain", "scale", "places", "over_time.weight"} < set(names_of(network, plain))
+
+
+def test_a_tied_weight_decays_once(host):
+    decayed, _ = parameter_groups(in_hand(Tied(), host), 0.05)
+    assert len(decayed["params"]) == 2
+
+
+def test_of_a_weight_norm_the_direction_decays_and_the_length_does_not(host):
+    network = in_hand(weight_normed(), host)
+    decayed, plain = parameter_groups(network, 0.05)
+    assert names_of(network, decayed) == ["1.parametrizations.weight.original1", "2.weight"]
+    assert "1.parametrizations.weight.original0" in names_of(network, plain)

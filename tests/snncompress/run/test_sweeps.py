@@ -39,9 +39,15 @@ def test_four_settings_and_three_seeds_train_the_prefix_once_per_seed(folder, sw
     trained = [record.seed for record in done if not record.steps[0].reused]
     assert sorted(trained) == [0, 1, 2]
     assert sum(not record.steps[1].reused for record in done) == 12
-    assert [entry.seeds for entry in found.comparison.entries] == [(0, 1, 2)] * 4
-    assert [entry.settings for entry in found.comparison.entries] == [{"steps.1.fraction": one} for one in FRACTIONS]
-    for entry in found.comparison.entries:
+    dense, *pruned = found.comparison.entries
+    assert [entry.seeds for entry in pruned] == [(0, 1, 2)] * 4
+    assert [entry.settings for entry in pruned] == [{"steps.1.fraction": one} for one in FRACTIONS]
+    assert (dense.name, dense.seeds, found.comparison.baseline) == ("dense", (0, 1, 2), "dense")
+    trained = {record.seed: record.steps[0].measurements["accuracy"].value for record in done}
+    assert dense.values["accuracy"].spread.values == tuple(trained[seed] for seed in (0, 1, 2))
+    assert dense.values["parameters_nonzero"].spread.mean > pruned[1].values["parameters_nonzero"].spread.mean
+    assert (dense.masked, {entry.masked for entry in pruned}) == (None, {True})
+    for entry in pruned:
         kept = [
             record.final["accuracy"].value
             for record in done
@@ -51,6 +57,8 @@ def test_four_settings_and_three_seeds_train_the_prefix_once_per_seed(folder, sw
         assert entry.values["accuracy"].spread.n == 3
     assert found.comparison.cost == "parameters_nonzero"
     assert compare(read_entries([found.folder])) == found.comparison
+    page = (found.folder / "report.html").read_text(encoding="utf-8")
+    assert 'aria-label="Scatter plot. dense: accuracy ' in page
     kept = json.loads((found.folder / "sweep.json").read_text())
     assert kept["over"] == {"steps.1.fraction": FRACTIONS}
     assert not found.failed
@@ -60,7 +68,8 @@ def test_a_sweep_over_two_settings_of_one_seed_runs_the_product(folder, swept, h
     del swept["seeds"]
     over = ["steps.1.fraction=0.5,0.9", "steps.1.scope=matrix,global"]
     found = sweep(swept, over, overrides=["seed=3"], output="out", allow_code=True, silent=True, host=host)
-    names = [entry.name for entry in found.comparison.entries]
+    first, *names = [entry.name for entry in found.comparison.entries]
+    assert first == "dense"
     assert names == [
         "fraction=0.5,scope=matrix",
         "fraction=0.5,scope=global",
@@ -69,7 +78,45 @@ def test_a_sweep_over_two_settings_of_one_seed_runs_the_product(folder, swept, h
     ]
     assert {one.record.seed for one in found.results.values()} == {3}
     assert [step.reused for step in found.results[names[1]].record.steps] == [True, False]
-    assert {verdict.why for verdict in found.comparison.verdicts} == {"no verdict: one run each"}
+    assert {verdict.why for verdict in found.comparison.verdicts} == {
+        "too few seeds: one run each, and a verdict needs 3"
+    }
+
+
+def test_networks_that_fell_silent_are_better_in_nothing(folder, swept, host):
+    """Without any weight every neuron is silent, and every answer the first class; and nothing is smaller."""
+    swept |= {"measure": ["accuracy", "parameters", "sparsity"]}
+    found = sweep(swept, {"steps.1.fraction": [0.5, 1.0]}, allow_code=True, silent=True, host=host).comparison
+    assert found.at_chance == {"fraction=1.0": (0, 1, 2)}
+    outcomes = {one.metric: one.outcome for one in found.verdicts if one.entry == "fraction=1.0"}
+    assert outcomes == {
+        "accuracy": "worse",
+        "parameters": "no difference seen",
+        "parameters_nonzero": "no verdict",
+        "sparsity": "no verdict",
+        "sparsity_all": "no verdict",
+    }
+    assert found.verdict("parameters_nonzero", "fraction=0.5").outcome == "better"
+    assert "fraction=1.0" not in found.front
+    text = Path("runs/small-sweep/report.txt").read_text()
+    assert "fraction=1.0 is at chance in seeds 0, 1, 2" in text
+
+
+def test_a_sweep_over_training_names_the_dense_network_of_each(folder, swept, host):
+    del swept["seeds"]
+    over = {"steps.0.lr": [0.01, 0.02], "steps.1.fraction": [0.5, 0.9]}
+    found = sweep(swept, over, allow_code=True, silent=True, host=host).comparison
+    assert [entry.name for entry in found.entries[:2]] == ["dense (lr=0.01)", "dense (lr=0.02)"]
+    assert [entry.settings for entry in found.entries[:2]] == [{"steps.0.lr": 0.01}, {"steps.0.lr": 0.02}]
+    assert len(found.entries) == 6
+    assert found.baseline == "lr=0.01,fraction=0.5"
+
+
+def test_a_sweep_that_only_trains_has_no_dense_network(folder, swept, host):
+    swept |= {"seeds": [0], "steps": swept["steps"][:1]}
+    found = sweep(swept, {"steps.0.lr": [0.01, 0.02]}, allow_code=True, silent=True, host=host)
+    assert [entry.name for entry in found.comparison.entries] == ["lr=0.01", "lr=0.02"]
+    assert [one.compresses for one in found.sweep.combinations] == [False, False]
 
 
 def test_wrong_paths_and_values_of_all_combinations_are_told_before_anything_runs(folder, swept, host):
@@ -134,8 +181,9 @@ def test_a_combination_that_fails_does_not_stop_the_others(folder, swept, choosy
     ]
     assert "it does not work with this value" in found.failed[0].failed
     assert list(found.results) == ["fails=false"]
-    (note,) = found.comparison.notes
-    assert note.startswith("fails=true failed: ")
+    first, second = found.comparison.notes
+    assert first.startswith("fails=true failed: ")
+    assert second.startswith("fails=false is at chance in seeds 0, 1: "), "nothing was trained"
     assert "it does not work with this value" in Path("runs/small-sweep/report.txt").read_text()
 
 
