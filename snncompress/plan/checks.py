@@ -1,4 +1,4 @@
-"""What is wrong with a pipeline before anything runs: in its time steps and encoding, and as strategies and metrics see it.
+"""What is wrong with a pipeline before anything runs, as norms, strategies and metrics see it.
 
 Where the check of a plugin fails itself, the plugin is named.
 """
@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from snncompress.components import Inputs
 from snncompress.errors import ModelError, PluginError, StateError
 from snncompress.pipeline import Pipeline
 from snncompress.plugins import Host, guarded, returned
 from snncompress.strategy import Facts, Problem, Strategy, Where
 
 if TYPE_CHECKING:
-    from snncompress.network import Network, Time
+    from snncompress.network import Network
 
 Located = tuple[Where, Problem]
 """A problem, and where it is in the pipeline."""
@@ -36,15 +35,6 @@ def problems_of_metrics(pipeline: Pipeline, facts: Facts, host: Host) -> list[Lo
     ]
 
 
-def problems_of_timesteps(pipeline: Pipeline, time: Time) -> list[Located]:
-    """Find a number of time steps that the network does not take."""
-    wanted = pipeline.timesteps
-    if wanted is None or wanted == time.T:
-        return []
-    what = "this model has no time steps" if time.runner == "none" else f"this model runs {time.T} time step(s)"
-    return [(("timesteps",), Problem((), f"{what}, and {wanted} are asked for", "leave it out"))]
-
-
 def fault_of_norms(network: Network, run: Callable[[], object]) -> str:
     """Say what is wrong where a network has a norm for each step, and too few; ``run`` runs it on an empty batch."""
     from snncompress.network.step_parts import has_fewer_norms
@@ -55,21 +45,6 @@ def fault_of_norms(network: Network, run: Callable[[], object]) -> str:
         except (ModelError, StateError) as error:
             return str(error)
     return ""
-
-
-def problems_of_encoding(pipeline: Pipeline, inputs: Inputs, time: Time) -> list[Located]:
-    """Find an encoding, or event frames, that the network does not take."""
-    encode, is_frames = pipeline.encode.use, inputs.kind == "frames"
-    if time.input == "static" and (is_frames or encode != "direct"):
-        what = f"the model takes a still image, not {'event frames' if is_frames else f'what {encode!r} gives'}"
-        return [(("encode",), Problem((), what, "use encode: direct and still images, or another model"))]
-    if is_frames and encode != "direct":
-        what = f"event frames bring their time steps, so {encode!r} would not be applied"
-        return [(("encode",), Problem((), what, "leave it out"))]
-    if is_frames and inputs.shape[0] != time.T:
-        what = f"the data bring {inputs.shape[0]} time steps and the model runs {time.T}"
-        return [(("encode",), Problem((), what, f"set timesteps: {inputs.shape[0]}"))]
-    return []
 
 
 def _checked(check: Callable[[Facts], Iterable[Problem]], facts: Facts, whose: str) -> tuple[Problem, ...]:

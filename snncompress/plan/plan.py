@@ -15,14 +15,13 @@ from snncompress.pipeline.replicates import replicates
 from snncompress.plan.blank import blank_batch, recognised
 from snncompress.plan.checks import (
     fault_of_norms,
-    problems_of_encoding,
     problems_of_metrics,
     problems_of_step,
-    problems_of_timesteps,
 )
 from snncompress.plan.computing import computing_path
 from snncompress.plan.keys import canonical, content_parts, key_of, metric_key, root_parts, step_parts
 from snncompress.plan.losses import loss_fault
+from snncompress.plan.presentation import check_presentation
 from snncompress.plugins import Host, guarded, returned
 from snncompress.store import Store
 from snncompress.strategy import Facts, Strategy, Where
@@ -325,10 +324,7 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
         raise PipelineError(lines([(("model",), str(error), "")])) from error
     except EditError as error:
         raise PipelineError(lines([(("timesteps",), str(error), "")])) from error
-    problems = [
-        *problems_of_encoding(plan.pipeline, plan.inputs, network.time),
-        *problems_of_timesteps(plan.pipeline, network.time),
-    ]
+    problems = list(check_presentation(pipeline, plan.inputs, network.time))
     state = set(_first_state(pipeline, network))
     blocks = cache(partial(recognised, network, plan.inputs))
     blank = cache(lambda: network.with_probe(blank_batch(network, plan.inputs)))
