@@ -283,6 +283,7 @@ def _changed(now: dict[str, str], last: dict[str, str] | None) -> tuple[str, ...
 def _check(plan: Plan, lines: Lines) -> list[str]:
     """Return the warnings; raise PipelineError with every problem."""
     from snncompress.network import open_architecture
+    from snncompress.network.usage import unclear
 
     pipeline = plan.pipeline
     try:
@@ -296,7 +297,8 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     blocks = cache(partial(recognised, network, plan.inputs))
     blank = cache(lambda: network.with_probe(blank_batch(network, plan.inputs)))
     _require_steps(network, blocks, lines)
-    known = partial(Facts, network.inventory, network.time, plan.inputs, blocks=blocks, network=blank, host=plan.host)
+    seen = blank() if unclear(network, network.inventory.weights(("*",))) else network
+    known = partial(Facts, seen.inventory, network.time, plan.inputs, blocks=blocks, network=blank, host=plan.host)
     problems += _check_metrics(plan, known(frozenset(state)))
     strategies = tuple(step.strategy for step in plan.steps)
     for step in plan.steps:

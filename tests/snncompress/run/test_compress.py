@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from own_networks import JellyNet, LoopNet, Scaled, jelly_chain
+from own_networks import Gained, JellyNet, LoopNet, Scaled, jelly_chain
 from sklearn.datasets import load_digits
 from spikingjelly.activation_based import neuron
 from torch import nn
@@ -305,3 +305,11 @@ def test_a_run_says_what_was_proved_and_of_which_layers_little(digits_loaders, c
         "  replace proved: 640 spikes of 2 layers equal in float64, 0 differ in float32; "
         "little is shown of layers that stay silent on the batch: '4'"
     )
+
+
+def test_selecting_what_only_mixes_time_steps_is_refused_by_the_plan(folder, host, loaders):
+    network = declare(Gained(), Time("multi_step", 4), host=host)
+    with pytest.raises(PipelineError, match=r"steps.0.select: selector \['over_time'\] picks no synaptic weight"):
+        compress(
+            network, steps=[{"use": "prune.l1", "fraction": 0.5, "select": "over_time"}], data=loaders, silent=True
+        )
