@@ -10,9 +10,9 @@ import torch_pruning
 from torch import Tensor, nn
 
 from snncompress import Network, StepError
-from snncompress_structured.lying import over_time
 from snncompress_structured.mending import ShapesSeen, mend
 from snncompress_structured.sides import holds_synapse
+from snncompress_structured.time_scales import over_time
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from snncompress import Network, StepError, leaving_generators
 from snncompress_structured.graph import Traced, trace
 from snncompress_structured.groups import Group, Member
-from snncompress_structured.idle import with_idle_norms
+from snncompress_structured.idle_norms import with_idle_norms
 from snncompress_structured.sides import (
     SYNAPSES,
     UncuttableError,

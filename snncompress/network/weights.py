@@ -5,6 +5,7 @@ A gain, a layer scale or the g of a weight norm has as many dimensions as a weig
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from math import prod
 
@@ -15,15 +16,15 @@ from snncompress.network.leaving import evaluating, leaving_generators
 from snncompress.selectors import Derived, is_weight
 
 _CONVOLUTION = nn.modules.conv._ConvNd  # noqa: SLF001 - torch gives the base of all convolutions no public name
-_OF_LAYERS: dict[type[nn.Module], tuple[str, ...]] = {
-    nn.Linear: ("weight",),
-    nn.Bilinear: ("weight",),
-    _CONVOLUTION: ("weight",),
-    nn.RNNBase: ("weight_ih_l", "weight_hh_l", "weight_hr_l"),
-    nn.RNNCellBase: ("weight_ih", "weight_hh"),
-    nn.MultiheadAttention: ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
+_OF_LAYERS: dict[type[nn.Module], str] = {
+    nn.Linear: "weight",
+    nn.Bilinear: "weight",
+    _CONVOLUTION: "weight",
+    nn.RNNBase: r"weight_(ih|hh|hr)_l\d+(_reverse)?",
+    nn.RNNCellBase: "weight_(ih|hh)",
+    nn.MultiheadAttention: "(in|q|k|v)_proj_weight",
 }
-"""How the weights of torch's own layers begin; they are weights at any size, a linear layer of one input included."""
+"""What the weights of torch's own layers are called; they are weights at any size, a linear layer of one input included."""
 
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 """Modules that look values up and multiply nothing."""
@@ -33,16 +34,16 @@ def is_synaptic(module: nn.Module, leaf: str, shape: Sequence[int]) -> bool:
     """Tell whether the parameter ``leaf`` of ``module`` is a synaptic weight, as far as its layer, name and shape say."""
     if isinstance(module, _TABLES):
         return False
-    for kind, beginnings in _OF_LAYERS.items():
-        if isinstance(module, kind) and leaf.startswith(beginnings):
+    for kind, names in _OF_LAYERS.items():
+        if isinstance(module, kind) and re.fullmatch(names, leaf):
             return not (isinstance(module, _CONVOLUTION) and _scales_channels(module))
     return is_weight(leaf, shape)
 
 
 def fan_in_of_layer(module: nn.Module, leaf: str) -> int | None:
     """Return how many indices a weight of one of torch's layers sums over, places aside; None for any other parameter."""
-    for kind, beginnings in _OF_LAYERS.items():
-        if isinstance(module, kind) and leaf.startswith(beginnings):
+    for kind, names in _OF_LAYERS.items():
+        if isinstance(module, kind) and re.fullmatch(names, leaf):
             if isinstance(module, _CONVOLUTION):
                 return module.in_channels // module.groups
             return module.in_features if isinstance(module, nn.Linear) else 0

@@ -316,6 +316,7 @@ def _changed(now: dict[str, str], last: dict[str, str] | None) -> tuple[str, ...
 def _check(plan: Plan, lines: Lines) -> list[str]:
     """Return the warnings; raise PipelineError with every problem."""
     from snncompress.network import open_architecture
+    from snncompress.network.usage import unclear
 
     pipeline = plan.pipeline
     try:
@@ -331,9 +332,10 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     if fault := fault_of_norms(network, blocks):
         raise PipelineError(lines([(("timesteps",), fault, "")]))
     loss_of = partial(loss_fault, time=network.time, num_classes=plan.inputs.num_classes)
+    seen = blank() if unclear(network, network.inventory.weights(("*",))) else network
     known = partial(
         Facts,
-        network.inventory,
+        seen.inventory,
         network.time,
         plan.inputs,
         blocks=blocks,

@@ -129,3 +129,21 @@ def test_a_matrix_within_a_parametrisation_is_not_a_layer(host):
     inventory = inventory_of(module, {}, find_owners(module, host))
     assert inventory.weights(("*",)) == ()
     assert [one.kinds for one in inventory.derived] == [("Mixed",)]
+
+
+class Quantised(nn.Linear):
+    """A linear layer with a scale for each of its outputs, whose name begins as a weight's does."""
+
+    def __init__(self):
+        super().__init__(4, 6)
+        self.weight_scale = nn.Parameter(torch.ones(6, 1))
+
+
+def test_a_scale_that_is_called_like_a_weight_is_none(host):
+    assert weights(nn.Sequential(Quantised()), host) == ("0.weight",)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_the_length_of_an_old_weight_norm_is_no_weight(host):
+    module = nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 6)), nn.utils.weight_norm(nn.LSTM(3, 4), "weight_hh_l0"))
+    assert set(weights(module, host)) == {"0.weight_v", "1.weight_ih_l0", "1.weight_hh_l0_v"}

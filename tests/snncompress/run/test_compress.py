@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from own_networks import JellyNet, LoopNet, Scaled, jelly_chain
+from own_networks import Gained, JellyNet, LoopNet, Scaled, jelly_chain
 from sklearn.datasets import load_digits
 from spikingjelly.activation_based import neuron
 from torch import nn
@@ -341,3 +341,11 @@ def test_a_pipeline_made_with_data_in_hand_says_so_and_cannot_be_run(folder, hos
         run(str(file), overrides=["model=snntorch.convnet"], host=host)
     named = ["model=snntorch.convnet", "data={use: digits, size: 8}", "name=named", "steps=[{use: train, epochs: 1}]"]
     assert run(str(file), overrides=named, host=host, silent=True).folder == Path("runs/named")
+
+
+def test_selecting_what_only_mixes_time_steps_is_refused_by_the_plan(folder, host, loaders):
+    network = declare(Gained(), Time("multi_step", 4), host=host)
+    with pytest.raises(PipelineError, match=r"steps.0.select: selector \['over_time'\] picks no synaptic weight"):
+        compress(
+            network, steps=[{"use": "prune.l1", "fraction": 0.5, "select": "over_time"}], data=loaders, silent=True
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,26 +28,21 @@ def with_idle_norms(
         ran: the modules that were seen while it was traced.
         tensors: of the network, by name.
     """
-    owners: dict[str, set[int]] = {}
-    for position, group in enumerate(groups):
-        for path in _lists_of(group, root):
-            owners.setdefault(path, set()).add(position)
-    own = [[path for path in _lists_of(group, root) if len(owners[path]) == 1] for group in groups]
+    modules = dict(root.named_modules())
+    lists = [_lists_of(group, modules) for group in groups]
+    num_groups = Counter(path for of_group in lists for path in of_group)
+    own = [[path for path in of_group if num_groups[path] == 1] for of_group in lists]
     return [
         replace(group, members=(*group.members, *_idle(group, paths, root, ran, tensors)))
         for group, paths in zip(groups, own, strict=True)
     ]
 
 
-def _lists_of(group: Group, root: nn.Module) -> set[str]:
+def _lists_of(group: Group, modules: Mapping[str, nn.Module]) -> list[str]:
     """Return the paths of the lists that hold norms of a group."""
-    paths = (member.side.path for member in group.members)
-    parents = {path.rpartition(".")[0] for path in paths if _is_norm(root, path)}
-    return {parent for parent in parents if isinstance(root.get_submodule(parent), _LISTS)}
-
-
-def _is_norm(root: nn.Module, path: str) -> bool:
-    return path in dict(root.named_modules()) and isinstance(root.get_submodule(path), NORM)
+    norms = (member.side.path for member in group.members if isinstance(modules.get(member.side.path), NORM))
+    parents = dict.fromkeys(path.rpartition(".")[0] for path in norms)
+    return [parent for parent in parents if isinstance(modules[parent], _LISTS)]
 
 
 def _idle(
