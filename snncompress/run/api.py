@@ -42,7 +42,7 @@ def run(
         overwrite: whether results of another pipeline in the run folder are replaced.
         device: ``cpu`` or ``cuda``.
         allow_code: whether the pipeline may run your own functions.
-        silent: whether to show no progress.
+        silent: whether to show no progress; that results go to a folder with a number is said all the same.
         host: the plugins; those installed by default.
 
     Raises:
@@ -100,7 +100,7 @@ def compress(
         store: the step store.
         overwrite: whether such results are replaced.
         device: ``cpu`` or ``cuda``.
-        silent: whether to show no progress and no table.
+        silent: whether to show no progress and no table; that results go to a folder with a number is said all the same.
 
     Raises:
         PipelineError: with every problem of the steps at once.

@@ -236,11 +236,12 @@ def _held(folder: Path, layout: Layout) -> Iterator[tuple[str, Results | str]]:
 
 def _read(folder: Path) -> Iterator[Results | str]:
     for name, read in ((RECORD_FILE, _of_record), (SWEEP_FILE, _of_sweep_file)):
-        if (folder / name).is_file():
-            try:
-                yield read(folder)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                yield f"its {name} cannot be read"
+        try:
+            found = read(folder) if (folder / name).is_file() else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            yield f"its {name} cannot be read"
+        else:
+            yield from [] if found is None else [found]
 
 
 def _of_record(folder: Path) -> Results:

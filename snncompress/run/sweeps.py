@@ -90,7 +90,7 @@ def sweep(
         overwrite: whether results of another sweep in the folder are replaced.
         device: ``cpu`` or ``cuda``.
         allow_code: whether the pipeline may run your own functions.
-        silent: whether to show no progress.
+        silent: whether to show no progress; that results go to a folder with a number is said all the same.
         host: the plugins; those installed by default.
 
     Raises:

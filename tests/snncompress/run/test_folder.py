@@ -280,6 +280,34 @@ def test_two_processes_at_once_never_share_a_folder_by_chance(folder):
     assert sparsity(Path(artifacts[1]).parent) == pytest.approx(0.75, abs=0.01)
 
 
+def test_what_would_be_lost_is_said(host):
+    """Of settings that change no network only what was measured counts, and after which steps."""
+
+    def results(content=None, **changes):
+        pipeline = {"name": "a", "seed": 0, "steps": [{"use": "train", "lr": 0.1}], "measure": [{"use": "accuracy"}]}
+        return Results.of("one run", pipeline | changes, content)
+
+    energy = [{"use": "accuracy"}, {"use": "energy"}]
+    whole = {"weights": "w", "code": "c", "samples": "s"}
+    for old, new, lost in (
+        (results(), results(budget=[{"metric": "accuracy"}], report=["html"]), ""),
+        (results(), results(measure=energy), ""),
+        (results(measure=energy), results(), "measured there and not here: energy"),
+        (results(measure_steps="cheap"), results(measure_steps="all"), ""),
+        (
+            results(measure_steps="all"),
+            results(measure_steps="cheap"),
+            "measured there and not here: values after every step",
+        ),
+        (results(steps=[{"use": "train", "lr": 0.2}]), results(), "steps.0.lr differs"),
+        (results(steps=[]), results(seed=1), "seed, steps, steps.0.lr and 1 more differ"),
+        (results(whole), results(whole | {"code": "d"}), "code differs"),
+        (results(), results(whole), ""),
+        (Results.of("several seeds", {"seed": 0}), results(), "several seeds, not one run"),
+    ):
+        assert old.lost_in(new) == lost
+
+
 def layout(value):
     return {"": Results("one run", {"steps.1.fraction": value})}
 
