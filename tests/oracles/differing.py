@@ -72,6 +72,6 @@ DIFFERENCES = (
 def count(module: nn.Module, x_B: Tensor, time: Time, host: Host) -> OperationCounts:
     """Return this project's counts of a module in hand on still images."""
     split = TensorDataset(x_B, torch.zeros(len(x_B), dtype=torch.int64))
-    data = Data(split, split, split, Inputs(tuple(x_B.shape[1:]), 2))
+    data = Data(split, split, split, Inputs(tuple(x_B.shape[1:]), 0))
     network = Network(module.eval(), time, InHand(module, time, {}), host)
     return DataBench(data, host.catalogue["encoders"]["direct"](), 0).observe(network, "counts").counts

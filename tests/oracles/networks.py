@@ -67,9 +67,6 @@ def live_network(case: Case, fraction: float, host: Host) -> Network:
     network = open_architecture(resolved, host).copy()
     backend = network.owners.owned[0].backend
     backend.to_float64(network.module)
-    backend.adopt(
-        network.module
-    )  # else snntorch.utils.reset, which NeuroBench calls, would not reach the copied neurons
     draw_parameters(network.module, case.gain)
     prune_globally(network.module, fraction)
     calibrate_norms(network, images(case, CALIBRATION_SAMPLES, seed=1))
