@@ -87,7 +87,7 @@ def load_pipeline(reference: str, host: Host, *, overrides: Sequence[str | Overr
 def pipeline_from(data: Mapping[str, Any], host: Host, *, overrides: Sequence[str | Override] = ()) -> Source:
     """Check a pipeline given as plain Python data; raise PipelineError with all problems at once."""
     try:
-        text = dump(_plain(data))
+        text = dump(plain(data))
     except yaml.representer.RepresenterError as error:
         what = f"{shown(error.args[1])} is no plain value"
         raise PipelineError(
@@ -140,7 +140,7 @@ def read_model(reference: str, host: Host, *, overrides: Sequence[str] = ()) -> 
 def parts_from(data: Mapping[str, Any], host: Host) -> Any:
     """Check some sections of a pipeline given as plain Python data; see ``read_parts``."""
     try:
-        texts = {name: json.dumps(_plain(value)) for name, value in data.items()}
+        texts = {name: json.dumps(plain(value)) for name, value in data.items()}
     except TypeError as error:
         what = f"{error}; use text, numbers, true, false, null, lists and mappings"
         raise PipelineError([f"{IN_PYTHON}: {what}"]) from error
@@ -154,10 +154,11 @@ def entries_of(given: Any) -> Any:
     return list(given) if isinstance(given, Iterable) else given
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return Python data as a file could hold them: lists for tuples, a place for a user's own loss."""
     if isinstance(value, Mapping):
-        return {key: _plain(_named(entry) if key == "loss" else entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+        return {key: plain(_named(entry) if key == "loss" else entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _named(loss: Any) -> Any:

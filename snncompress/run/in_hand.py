@@ -21,7 +21,7 @@ from snncompress.measure import Batches, as_taken, batch_size_of, first_of, fram
 from snncompress.measure.gate import SplitName, require_no_arrays, say_if_grouped
 from snncompress.network import Network, Time, leaving_generators, try_out
 from snncompress.network.ties import ties_of
-from snncompress.pipeline import IN_HAND, dump
+from snncompress.pipeline import IN_HAND, dump, plain
 from snncompress.plugins import Host, guarded
 from snncompress.run.generators import seed_everything
 
@@ -138,7 +138,7 @@ def in_hand_text(described: Mapping[str, Any], network: Network) -> str:
     return (
         f"# Written by snncompress.compress(). The network (built by {built!r}) and the data were in hand in Python, so this\n"
         "# file says what was done and cannot be run as it is. To run it, name a model and data of your own here.\n"
-    ) + dump({**described, "model": model, "data": data})
+    ) + dump(plain({**described, "model": model, "data": data}))
 
 
 def _samples(split: Any) -> Any:

@@ -90,7 +90,9 @@ def test_no_traceback_for_the_wrong_kind(network, samples, host, junk):
         lambda: sweep(PIPELINE, junk, host=host, silent=True),
         lambda: measure(junk, samples, ["parameters"]),
         lambda: measure(network, samples, junk),
-        lambda: measure(network, samples, ["parameters"], batch_size=0 if isinstance(junk, int) else junk),
+        lambda: measure(
+            network, samples, ["parameters"], batch_size=0 if junk is None or isinstance(junk, int) else junk
+        ),
         lambda: declare(junk, junk),
         lambda: declare(JellyNet(), Time("multi_step", 4), build=junk) if junk is not None else load(None),
         lambda: Time(junk),
@@ -113,30 +115,27 @@ def test_no_traceback_for_the_wrong_kind(network, samples, host, junk):
 def test_a_plain_module_is_told_what_to_do(samples):
     line = told(lambda: compress(JellyNet(), steps=PRUNE, data=(samples,) * 3))
     assert line == (
-        "compress takes a network, which knows how the module runs in time, not a plain 'JellyNet'; "
-        "use declare(): snncompress.declare(module, snncompress.Time(...))"
+        "compress takes a declared network, not the module itself; "
+        "use declare(): compress(snncompress.declare(module, snncompress.Time(...)), ...)"
     )
-    assert "measure takes a network" in told(lambda: measure(JellyNet(), samples))
+    assert "measure takes a declared network" in told(lambda: measure(JellyNet(), samples))
 
 
 def test_a_container_of_torch_needs_what_builds_it(host):
     bare = nn.Sequential(nn.Flatten(2), nn.Linear(64, 10))
     assert told(lambda: declare(bare, Time("multi_step", 4), host=host)) == (
-        "'Sequential' alone does not say what it was built from; give build=, a function at the top level of a module of "
-        "yours that returns such a network"
+        "no class of yours builds this 'Sequential'; put what builds it into a function of a module, and give build=: "
+        "declare(module, time, build=that_function)"
     )
     linear = declare(nn.Linear(64, 10), Time("multi_step", 4), arguments={"in_features": 64, "out_features": 10})
     assert linear.time.T == 4
 
 
-def test_one_entry_in_the_place_of_a_list(network, samples):
-    line = told(lambda: compress(network, steps={"use": "train"}, data=(samples,) * 3))
-    assert line == "steps should be a list, not {'use': 'train'}; write [{'use': 'train'}]"
-    for work, name in (
-        (lambda: compress(network, steps=PRUNE, data=(samples,) * 3, measure="accuracy"), "measure"),
-        (lambda: measure(network, samples, "accuracy"), "metrics"),
-    ):
-        assert told(work) == f"{name} should be a list, not 'accuracy'; write ['accuracy']"
+def test_one_entry_stands_for_a_list_of_one_and_one_override_does_not(network, samples):
+    folders = {"output": "made", "store": "kept"}
+    found = compress(network, steps=PRUNE[0], data=(samples,) * 3, measure="accuracy", silent=True, **folders).record
+    assert [step.use for step in found.steps] == [PRUNE[0]["use"]]
+    assert list(found.final) == list(measure(network, samples, "accuracy")) == ["accuracy"]
     assert told(lambda: run(PIPELINE, overrides="seed=1")) == (
         "overrides: should be a list of texts such as ['seed=1'], not 'seed=1'"
     )
@@ -144,7 +143,10 @@ def test_one_entry_in_the_place_of_a_list(network, samples):
 
 def test_masks_are_held_over_the_optimizer(network):
     line = told(lambda: network.hold_masks(network.module.parameters()).__enter__())
-    assert line == "hold_masks takes the optimizer, such as torch.optim.Adam(...), not a 'generator'"
+    assert line == (
+        "hold_masks takes the optimizer, not 'generator': "
+        "with network.hold_masks(torch.optim.Adam(network.module.parameters()))"
+    )
 
 
 def test_what_is_long_is_not_shown_whole(network, samples):
