@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -62,9 +63,9 @@ class OneShot(Strategy):
         run.expect(self.finetune.epochs)
         return run.train(pruned, self.finetune, label="finetune")
 
+    @abstractmethod
     def scores(self, weights: Mapping[str, Tensor], run: Run) -> Mapping[str, Tensor]:
         """Return a score of every weight; those with the smallest go."""
-        raise NotImplementedError
 
     def _terms(self, inventory: Inventory) -> tuple[str, ...]:
         return inventory.inner_terms() if self.select is None else self.select
