@@ -20,6 +20,7 @@ from torch import Tensor
 
 from snncompress.arguments import path_of
 from snncompress.errors import ArtifactError, did_you_mean
+from snncompress.network.answers import answers_of, require_same_answers
 from snncompress.network.edits import Edit, edit_from_json
 from snncompress.network.network import Network
 from snncompress.network.opening import require_declared
@@ -34,7 +35,7 @@ VERSION = 1
 DESCRIPTION, WEIGHTS, SNAPSHOTS = ARTIFACT_FILE, "weights.safetensors", "snapshots"
 _KEYS = {"architecture": dict, "time": dict, "edits": list, "snapshots": list}
 _MASK, _SURVIVORS, _SHAPES = "#mask", "#survivors", "masked"
-_TIED = "tied"
+_ANSWERS, _TIED = "answers", "tied"
 """For every second name of a tensor the first one, under which it is stored; artifacts without it store both."""
 
 
@@ -56,6 +57,7 @@ def save(network: Network, folder: Path | str, *, snapshots: bool = False) -> Pa
         "masked": sorted(network.masks),
         "snapshots": sorted(network.snapshots) if snapshots else [],
         **({_TIED: ties} if ties else {}),
+        **({_ANSWERS: answers} if (answers := answers_of(network)) else {}),
     }
     _write(folder / WEIGHTS, once(network.tensors, ties), network.masks)
     if snapshots:
@@ -105,6 +107,7 @@ def restore(folder: Path, source: Source, host: Host) -> Network:
         name: under_every_name(_read(folder / SNAPSHOTS / f"{name}.safetensors")[0], ties)
         for name in description["snapshots"]
     }
+    require_same_answers(network, description.get(_ANSWERS), folder)
     return replace(network, masks=merged_masks(masks, ties_of(network.module)), snapshots=kept)
 
 

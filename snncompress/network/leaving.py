@@ -36,6 +36,16 @@ def leaving_generators() -> Iterator[None]:
 
 
 @contextmanager
+def seeded_generators() -> Iterator[None]:
+    """Draw the same at each time; put the global generators back."""
+    with leaving_generators():
+        torch.set_rng_state(torch.Generator().manual_seed(0).get_state())
+        np.random.set_state(np.random.RandomState(0).get_state())  # noqa: NPY002 - libraries draw from it
+        random.setstate(random.Random(0).getstate())  # noqa: S311 - as above
+        yield
+
+
+@contextmanager
 def unseeded_generators() -> Iterator[None]:
     """Draw what another process would draw, which nobody here can foresee; put the global generators back."""
     with leaving_generators():

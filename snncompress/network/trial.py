@@ -92,13 +92,13 @@ def try_out(network: Network, x: Tensor, *, split: str, rebuild: bool = False) -
     given = few.clone()
     what = f"running the network on {str(x.dtype).removeprefix('torch.')} {list(x.shape)} of the {split} data"
     with leaving_generators():
-        before = _generators()
-        output, first = guarded(lambda: _called(network, given), what, ModelError)
+        before = generators()
+        output, first = guarded(lambda: called(network, given), what, ModelError)
     _require_input_kept(few, given)
     _require_steps(network, first)
     with leaving_generators():
-        _, second = _called(network, few.clone())
-        draws = before != _generators()
+        _, second = called(network, few.clone())
+        draws = before != generators()
     if culprit := _first_difference(first, second):
         raise StateError(
             f"{culprit} answers differently to the same input after a reset: it keeps state that no backend clears, or draws "
@@ -119,7 +119,7 @@ def _few(network: Network, x: Tensor) -> Tensor:
     return x.narrow(axis, 0, number)
 
 
-def _called(network: Network, x: Tensor) -> tuple[Output, list[Call]]:
+def called(network: Network, x: Tensor) -> tuple[Output, list[Call]]:
     """Run the network from a cleared state, in evaluation mode, and return every call of a module in the order of their ends."""
     calls: list[Call] = []
     with _recording(network.module, calls), evaluating(network.module), torch.no_grad():
@@ -197,7 +197,7 @@ def _require_same_elsewhere(network: Network, few: Tensor, calls: Sequence[Call]
     """
     twin = network.rebuilt()
     with leaving_generators() if draws else unseeded_generators():
-        _, others = _called(twin, few.clone())
+        _, others = called(twin, few.clone())
     culprit = _first_difference(calls, others)
     if culprit is None or _same_in_float64(network, twin, few):
         return
@@ -213,9 +213,9 @@ def _same_in_float64(network: Network, twin: Network, few: Tensor) -> bool:
     """Compare where rounding cannot turn a spike: in float32 tensors that lie otherwise in memory may do that."""
     try:
         with leaving_generators():
-            _, calls = _called(network.in_float64(), few.double())
+            _, calls = called(network.in_float64(), few.double())
         with leaving_generators():
-            _, others = _called(twin.in_float64(), few.double())
+            _, others = called(twin.in_float64(), few.double())
     except DOES_NOT_RUN:  # a constant in float32, say: the difference stands
         return False
     return _first_difference(calls, others) is None
@@ -232,7 +232,8 @@ def _differing_values(module: nn.Module, twin: nn.Module) -> Iterator[str]:
                 yield f", and its {f'{path}.{name}'.removeprefix('.')!r} is {other!r} there and {value!r} here"
 
 
-def _generators() -> tuple[Any, ...]:
+def generators() -> tuple[Any, ...]:
+    """Return the state of the global generators, to see whether anything draws from them."""
     drawn: Any = np.random.get_state(legacy=False)  # noqa: NPY002 - libraries draw from it
     of_numpy = drawn["state"]["key"].tobytes(), drawn["state"]["pos"], drawn["gauss"]
     return torch.get_rng_state().numpy().tobytes(), random.getstate(), of_numpy
