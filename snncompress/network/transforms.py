@@ -120,7 +120,11 @@ class _Trial:
         tried = frozenset[str]().union(*groups) - seen.plain
         return _Trial(self.network.copy(), self.values)._changing(groups, tried) if tried else {}  # noqa: SLF001 - our own class
 
-    def _changing(self, groups: AbstractSet[frozenset[str]], tried: Iterable[str]) -> dict[str, Computed]:
+    def _changing(self, groups: AbstractSet[frozenset[str]], tried: AbstractSet[str]) -> dict[str, Computed]:
+        drawn = torch.Generator().manual_seed(0)
+        for value in self.network.module.parameters():  # a scale that begins at zero hides what it scales
+            if value.is_floating_point():
+                value.copy_(_without_zeros(value, drawn))
         lost = {name for one in _rounds(groups, tried) for name in self._lost(one)}
         axes = {name: found for one in _rounds(groups, lost) for name, found in self._axes_apart(one).items()}
         beside = {name: frozenset[str]().union(*(one for one in groups if name in one)) for name in sorted(lost)}
@@ -129,7 +133,7 @@ class _Trial:
     def _lost(self, names: AbstractSet[str]) -> Iterator[str]:
         """Yield those of ``names`` that reach a product with an entry which neither half of their zeros makes zero."""
         drawn = torch.Generator().manual_seed(0)
-        alive = {name: _without_zeros(self.values[name], drawn) for name in names}
+        alive = {name: self.values[name] for name in names}
         halves = {name: (torch.rand(one.shape, generator=drawn) < 0.5).to(one.device) for name, one in alive.items()}  # noqa: PLR2004
         first = self._met_with({name: one.masked_fill(halves[name], 0) for name, one in alive.items()}, _zeros)
         second = self._met_with({name: one.masked_fill(~halves[name], 0) for name, one in alive.items()}, _zeros)
@@ -143,11 +147,10 @@ class _Trial:
         Other values in half of the slices then change no more than that part of the operand.
         """
         drawn = torch.Generator().manual_seed(0)
-        alive = {name: _without_zeros(self.values[name], drawn) for name in names}
-        before = self._met_with(alive, Tensor.clone)
+        before = self._met_with({}, Tensor.clone)
         found: dict[str, tuple[int, ...]] = dict.fromkeys(names, ())
         for axis in range(_NUM_AXES):
-            changed = {name: _with_another_half(value, axis, drawn) for name, value in alive.items()}
+            changed = {name: _with_another_half(self.values[name], axis, drawn) for name in names}
             after = self._met_with({name: value for name, (value, _) in changed.items()}, Tensor.clone)
             for name, (_, part) in changed.items():
                 pairs = [(one, other[1]) for one, other in zip(before, after, strict=True) if name in one[0]]
@@ -188,7 +191,7 @@ def _with_another_half(value: Tensor, axis: int, drawn: torch.Generator) -> tupl
 
 
 def _without_zeros(value: Tensor, drawn: torch.Generator) -> Tensor:
-    """Return a weight whose entries are neither zero nor infinite: B of B @ A begins at zero."""
+    """Return a parameter whose entries are neither zero nor infinite: B of B @ A begins at zero."""
     other = torch.rand(value.shape, generator=drawn).add(0.5).to(value)
     return torch.where((value == 0) | ~value.isfinite(), other, value)
 
