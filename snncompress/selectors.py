@@ -122,15 +122,24 @@ class TensorPart:
 
 
 @dataclass(frozen=True)
+class Computed:
+    """Say what forward computes the weight in use from: the parameters, and along which axes each slice by itself."""
+
+    originals: tuple[str, ...]
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Derived:
-    """Describe a synaptic weight that a parametrisation computes from other tensors.
+    """Describe a synaptic weight that is computed from other tensors, by a parametrisation or within forward.
 
     Attributes:
-        name: of the weight as its layer uses it.
+        name: of the weight as its layer uses it; of one that forward computes, the parameter that it begins with.
         module: the path of the layer.
         shape: of the weight.
         originals: the parameters that it is computed from.
-        kinds: the classes of the parametrisations.
+        kinds: the classes of the parametrisations; none where forward computes it.
+        axes: along which forward computes each slice by itself, so that it can be cut.
     """
 
     name: str
@@ -138,10 +147,17 @@ class Derived:
     shape: tuple[int, ...]
     originals: tuple[str, ...]
     kinds: tuple[str, ...]
+    axes: tuple[int, ...] = ()
 
     @property
     def fault(self) -> str:
         """Why it cannot be pruned, and what to do."""
+        if not self.kinds:
+            left = f"leave {self.module!r} out of select" if self.module else "name the layers to prune with select"
+            return (
+                f"forward computes the weight in use from {' and '.join(map(repr, self.originals))}, so zeros in "
+                f"{self.name!r} are not zeros of the weight in use; {left}, or take the weight as it is in forward"
+            )
         leaf = self.name.rpartition(".")[2]
         return (
             f"{self.name!r} is computed from {' and '.join(map(repr, self.originals))} by a parametrisation "
@@ -173,9 +189,9 @@ class Inventory:
         return tuple(tensor.name for tensor in self.tensors if picked.intersection(tensor.weighs_in()))
 
     def derived_weights(self, terms: Sequence[str]) -> tuple[Derived, ...]:
-        """Return the synaptic weights in the modules that ``terms`` pick which are computed from other tensors."""
+        """Return the synaptic weights in the modules that ``terms`` pick which are computed, or that others are computed from."""
         picked = self._picked_synapses(terms)
-        return tuple(one for one in self.derived if one.module in picked)
+        return tuple({one.name: one for one in self.derived if one.module in picked}.values())
 
     def _picked_synapses(self, terms: Sequence[str]) -> frozenset[str]:
         return self.select(terms) & {part.path for part in self.parts if "synapse" in part.roles}

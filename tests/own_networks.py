@@ -251,7 +251,8 @@ class Gained(nn.Module):
 
     def __init__(self, channels: int = 8, num_steps: int = 4) -> None:
         super().__init__()
-        self.conv = layer.WSConv2d(1, channels, 3, padding=1)
+        self.conv = layer.Conv2d(1, channels, 3, padding=1)
+        self.gain = nn.Parameter(torch.ones(channels, 1, 1, 1))
         self.scale = nn.Parameter(torch.full((channels, 1, 1), 0.5))
         self.places = nn.Parameter(torch.full((channels, 8, 8), 0.9))
         self.mixing = nn.Parameter(torch.rand(channels, channels))
@@ -261,6 +262,6 @@ class Gained(nn.Module):
         functional.set_step_mode(self, "m")
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
-        maps = self.conv(x_TBCHW) * self.scale * self.places
+        maps = self.conv(x_TBCHW) * self.gain[..., 0] * self.scale * self.places
         mixed = torch.einsum("oc,tbchw->tbohw", self.mixing, self.over_time(maps.movedim(0, -1)).movedim(-1, 0))
         return self.head(self.lif(mixed).flatten(2))

@@ -28,7 +28,11 @@ class ChainAnatomy:
         with evaluating(network.module), leaving_generators(), no_grad():
             flow = flow_of(network.module, neurons, lambda: network.own_way(x))
         network.reset()
+        known = network if network.probe is not None else network.with_probe(x)
+        computed = {one.name for one in known.inventory.derived}
         for layer, reader, tag in flow.rows():
+            if computed.intersection((f"{layer}.weight", f"{reader}.weight")):
+                continue
             if block := _chain(network, flow, layer, reader, tag):
                 yield block
 

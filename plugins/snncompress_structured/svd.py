@@ -163,7 +163,8 @@ def _factorable(network: Network, terms: Sequence[str]) -> tuple[list[Matrix], d
     shared = used_twice(network.module)
     faults = dict.fromkeys(others, f"it is not {_WHICH}")
     faults |= {
-        one.module: "its weight is computed by a parametrisation" for one in network.inventory.derived_weights(terms)
+        one.module: f"its weight is computed {'by a parametrisation' if one.kinds else 'within forward'}"
+        for one in network.inventory.derived_weights(terms)
     }
     for matrix in matrices:
         layer = network.module.get_submodule(matrix.path)

@@ -72,6 +72,7 @@ class _Reading:
     tensors: Mapping[str, Tensor]
     order: Mapping[str, int]
     shared: frozenset[str]
+    computed: Mapping[str, tuple[int, ...]]
 
     @classmethod
     def of(cls, network: Network) -> _Reading:
@@ -79,7 +80,7 @@ class _Reading:
         order = {path: position for position, (path, _) in enumerate(network.module.named_modules())}
         traced = trace(network)
         by_channel = {name: value for name, value in network.tensors.items() if name not in traced.over_time}
-        return cls(traced, by_channel, order, used_twice(network.module))
+        return cls(traced, by_channel, order, used_twice(network.module), _computed(network))
 
     def groups(self) -> tuple[Group, ...]:
         """Return every group in the order of its first layer."""
@@ -138,6 +139,12 @@ class _Reading:
             side = side_of_parameter(item.path, item.module, item.axis, width)
         if shared := self.shared.intersection(name for name, _ in side.tensors):
             raise UncuttableError(f"{min(shared)!r} is used in several places")
+        for name, axis in side.tensors:
+            if axis not in self.computed.get(name, (axis,)):
+                raise UncuttableError(
+                    f"forward of {side.path!r} computes the weight in use from {name!r}, across its "
+                    f"{'inputs' if axis else 'outputs'}"
+                )
         channels = tuple(channel for channel in item.channels if channel is not None)
         distinct = set(item.indices)
         if not len(channels) == len(distinct) == len(item.indices) or max(distinct) >= side.size:
@@ -157,6 +164,11 @@ def _require_unfolded(members: Iterable[Member], size: int) -> None:
             raise UncuttableError(
                 f"a reshape on the way to {member.side.path!r} makes {run} of its channels one, so they cannot go one by one"
             )
+
+
+def _computed(network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the tensors from which forward computes weights, and the axes along which it computes each slice by itself."""
+    return {one.name: one.axes for one in network.inventory.derived if not one.kinds}
 
 
 def _widths(items: Iterable[_Item]) -> dict[str, int]:

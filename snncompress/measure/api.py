@@ -16,7 +16,7 @@ from snncompress.measure.bench import DataBench, batch_size_of, loader_of, needs
 from snncompress.measure.gate import Batches, first_of, require_no_arrays
 from snncompress.measure.values import samples_of, values_of
 from snncompress.network import Network, leaving_generators, require_declared
-from snncompress.network.usage import unclear
+from snncompress.network.transforms import needs_a_batch
 from snncompress.network.weight_hooks import require_plain
 from snncompress.pipeline import entries_of, parts_from
 from snncompress.plugins import Host
@@ -107,7 +107,7 @@ def measured(
 
 def _probed(network: Network, bench: DataBench) -> Network:
     """Return the network with a batch to look at where its shapes do not tell which of its parameters are weights."""
-    if network.probe is not None or not unclear(network, network.inventory.weights(("*",))):
+    if network.probe is not None or not needs_a_batch(network):
         return network
     with leaving_generators():
         x_B, _ = next(iter(bench.batches("test")))

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from torch import nn
 
 from snncompress.errors import ModelError, did_you_mean
 from snncompress.network.owners import Owners
 from snncompress.network.weights import derived_in, is_synaptic
-from snncompress.selectors import Inventory, Part, TensorPart, assign_roles
+from snncompress.selectors import Computed, Derived, Inventory, Part, TensorPart, assign_roles
 
 _NORMS = ("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm", "LocalResponseNorm")
 
 
 def inventory_of(
-    root: nn.Module, globs: Mapping[str, Sequence[str]], owners: Owners, beside: frozenset[str] = frozenset()
+    root: nn.Module,
+    globs: Mapping[str, Sequence[str]],
+    owners: Owners,
+    beside: frozenset[str] = frozenset(),
+    computed: Mapping[str, Computed] = MappingProxyType({}),
 ) -> Inventory:
     """List the modules below ``root`` with their roles, and their parameters.
 
     A module is a ``synapse`` if it holds a synaptic weight itself and is neither a norm nor a neuron: recurrent weights
     inside a neuron are modules of their own, thresholds and leaks are not synapses. ``beside`` names parameters that are no
-    synaptic weights although their layer and shape say so.
+    synaptic weights although their layer and shape say so. ``computed`` names those from which forward computes the weight in
+    use.
     """
     modules = dict(root.named_modules())
     named = assign_roles({path: type(module).__name__ for path, module in modules.items()}, globs)
@@ -33,6 +40,13 @@ def inventory_of(
     derived = tuple(one for one in derived_in(root) if one.name not in beside and roles.may_weigh(one.module))
     tensors = tuple(_tensors(root, roles.weighs))
     weighing = {path for tensor in tensors for path in tensor.weighs_in()} | {one.module for one in derived}
+    derived += tuple(
+        Derived(tensor.name, layer, tensor.shape, computed[tensor.name].originals, (), computed[tensor.name].axes)
+        for tensor in tensors
+        if tensor.name in computed
+        for layer in tensor.weighs_in()
+    )
+    tensors = tuple(replace(tensor, layers=()) if tensor.name in computed else tensor for tensor in tensors)
     parts = tuple(
         Part(path, type(module).__name__, named[path] | roles.of(path, is_synapse=path in weighing))
         for path, module in modules.items()

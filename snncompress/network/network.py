@@ -32,6 +32,7 @@ from snncompress.network.source import Source
 from snncompress.network.step_parts import fault_of_steps
 from snncompress.network.ties import merged_masks, ties_of
 from snncompress.network.time import Time
+from snncompress.network.transforms import computed_by_forward
 from snncompress.network.usage import beside_by_use
 from snncompress.network.weight_hooks import require_plain
 from snncompress.plugins import Host
@@ -91,7 +92,9 @@ class Network:
         roles = self.source.roles()
         found = inventory_of(self.module, roles, self.owners)
         beside = beside_by_use(self, found.weights(("*",)))
-        return inventory_of(self.module, roles, self.owners, beside) if beside else found
+        left = tuple(name for name in found.weights(("*",)) if name not in beside)
+        computed = computed_by_forward(self, left)
+        return inventory_of(self.module, roles, self.owners, beside, computed) if beside or computed else found
 
     def blocks(self, x: Tensor | None = None) -> tuple[Block, ...]:
         """Return the recognised blocks and their inner dimensions, watching ``x`` (or the network's own probe) flow.

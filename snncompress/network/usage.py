@@ -17,23 +17,26 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from snncompress.errors import SnncompressError
 from snncompress.network.leaving import evaluating, leaving_generators
-from snncompress.network.tensors import tensors_in
+from snncompress.network.tensors import place_in_memory, tensors_in
 from snncompress.network.weights import fan_in_of_layer
 
 if TYPE_CHECKING:
     from snncompress.network.network import Network
 
-_SUMMED = {"mm": (-1, -2), "bmm": (-1, -2), "addmm": (-1, -2), "baddbmm": (-1, -2), "mv": (-1, -1), "addmv": (-1, -1)}
+SUMMED = {"mm": (-1, -2), "bmm": (-1, -2), "addmm": (-1, -2), "baddbmm": (-1, -2), "mv": (-1, -1), "addmv": (-1, -1)}
 """Kernels of products: the axis that is summed over of each of their last two tensors."""
 
 _LOOKUPS = frozenset(("embedding", "index", "index_select", "gather", "cat", "stack"))
-_BY_ENTRY = frozenset(
+_BY_ENTRY = frozenset(("mul", "mul_", "div", "div_", "addcmul", "lerp", "native_layer_norm", "native_group_norm"))
+_COMPARING = frozenset(
     (
-        *("mul", "mul_", "div", "div_", "add", "add_", "sub", "sub_", "rsub", "addcmul", "lerp", "maximum", "minimum"),
-        *("native_layer_norm", "native_group_norm"),
+        *("add", "add_", "sub", "sub_", "rsub", "maximum", "minimum"),
+        *("cdist", "_cdist_forward", "_euclidean_dist"),
     )
 )
-_FOREIGN = (RuntimeError, ValueError, IndexError, TypeError, SnncompressError)
+"""Kernels that multiply nothing, whatever shapes they take: prototypes are compared with inputs."""
+
+FOREIGN = (RuntimeError, ValueError, IndexError, TypeError, SnncompressError)
 """What a network raises that does not run on its probe; whatever uses it next says so better."""
 
 Sum = tuple[Tensor, tuple[int, ...]]
@@ -62,7 +65,7 @@ def beside_by_use(network: Network, names: Sequence[str]) -> frozenset[str]:
     try:
         with evaluating(network.module), leaving_generators(), torch.no_grad():
             return _beside(network, tried)
-    except _FOREIGN:
+    except FOREIGN:
         return frozenset()
     finally:
         network.reset()
@@ -81,7 +84,7 @@ def _is_unclear(network: Network, name: str) -> bool:
 
 
 def _beside(network: Network, tried: Mapping[str, Tensor]) -> frozenset[str]:
-    x = _few(network)
+    x = few(network)
     calls, watch = _Calls(network, x), _Watch(tried, [x])
     network.reset()
     with calls, watch:
@@ -92,7 +95,7 @@ def _beside(network: Network, tried: Mapping[str, Tensor]) -> frozenset[str]:
     return frozenset(entrywise | over_time)
 
 
-def _few(network: Network) -> Tensor:
+def few(network: Network) -> Tensor:
     """Return samples of the probe, another number of them than there are time steps."""
     assert network.probe is not None  # noqa: S101 - the caller asked
     count = 2 if network.time.T != 2 else 3  # noqa: PLR2004 - two samples, unless that is the number of steps
@@ -193,8 +196,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves
         self.uses = Uses()
         self._change = change
         self._kept: list[Tensor] = [*live]
-        self._live = {_place(x) for x in live}
-        self._from = {_place(value): {name} for name, value in tried.items()}
+        self._live = {place_in_memory(x) for x in live}
+        self._from = {place_in_memory(value): {name} for name, value in tried.items()}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run a kernel and look at what it takes."""
@@ -209,29 +212,33 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves
         ):
             output, self._change = _other_end(output), None
         results = list(tensors_in(output))
-        names = set().union(*(self._from.get(_place(value), set()) for value in given if not self._is_live(value)))
+        names = set().union(
+            *(self._from.get(place_in_memory(value), set()) for value in given if not self._is_live(value))
+        )
         self._kept += results
         if any(map(self._is_live, given)):
             if names:
                 self._look(func.overloadpacket.__name__, given, results, names)
-            self._live |= {_place(value) for value in results}
+            self._live |= {place_in_memory(value) for value in results}
         elif names:
             for value in results:
-                self._from.setdefault(_place(value), set()).update(names)
+                self._from.setdefault(place_in_memory(value), set()).update(names)
         return output
 
     def _is_live(self, value: Tensor) -> bool:
-        return _place(value) in self._live
+        return place_in_memory(value) in self._live
 
     def _look(self, kernel: str, given: Sequence[Tensor], results: Sequence[Tensor], names: set[str]) -> None:
-        factors = given[-2:] if kernel in _SUMMED else given[:2]
-        is_factor = any(self._from.get(_place(value), set()) & names and not self._is_live(value) for value in factors)
+        factors = given[-2:] if kernel in SUMMED else given[:2]
+        is_factor = any(
+            self._from.get(place_in_memory(value), set()) & names and not self._is_live(value) for value in factors
+        )
         inputs = [value for value in given if self._is_live(value)]
-        if kernel in _LOOKUPS or not is_factor:
-            self.uses.by_entry |= names  # looked up, or added to a product
-        elif kernel in _SUMMED:
+        if kernel in _LOOKUPS or kernel in _COMPARING or not is_factor:
+            self.uses.by_entry |= names  # looked up, compared, or added to a product
+        elif kernel in SUMMED:
             position = 0 if self._is_live(factors[0]) else 1
-            self._sum(names, factors[position], (_SUMMED[kernel][position],))
+            self._sum(names, factors[position], (SUMMED[kernel][position],))
         elif kernel == "convolution":
             weight = given[1]
             axes = (1,) if weight.shape[1] > 1 else tuple(at for at in range(2, weight.dim()) if weight.shape[at] > 1)
@@ -244,7 +251,3 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves
     def _sum(self, names: set[str], operand: Tensor, axes: tuple[int, ...]) -> None:
         for name in names:
             self.uses.sums.setdefault(name, []).append((operand.detach().clone(), axes))
-
-
-def _place(value: Tensor) -> int:
-    return value.untyped_storage().data_ptr()

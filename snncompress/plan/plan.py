@@ -316,7 +316,7 @@ def _changed(now: dict[str, str], last: dict[str, str] | None) -> tuple[str, ...
 def _check(plan: Plan, lines: Lines) -> list[str]:
     """Return the warnings; raise PipelineError with every problem."""
     from snncompress.network import open_architecture
-    from snncompress.network.usage import unclear
+    from snncompress.network.transforms import needs_a_batch
 
     pipeline = plan.pipeline
     try:
@@ -332,7 +332,7 @@ def _check(plan: Plan, lines: Lines) -> list[str]:
     if fault := fault_of_norms(network, blocks):
         raise PipelineError(lines([(("timesteps",), fault, "")]))
     loss_of = partial(loss_fault, time=network.time, num_classes=plan.inputs.num_classes)
-    seen = blank() if unclear(network, network.inventory.weights(("*",))) else network
+    seen = blank() if needs_a_batch(network) else network
     known = partial(
         Facts,
         seen.inventory,

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from computed_networks import Convolutional, Product
 from own_networks import Gained, recurrent_net, weight_normed
 
 from snncompress import Facts, Inputs, StepError, Time, Training, declare
@@ -93,7 +94,7 @@ def test_gains_scales_and_what_mixes_time_steps_keep_their_values(host, make, ne
         "head.weight": 5120 - 4608,
         "mixing": 64 - 58,
     }  # 0.9 * 72 = 64.8, of 64 57.6
-    for name in ("conv.gain", "scale", "places", "over_time.weight"):
+    for name in ("gain", "scale", "places", "over_time.weight"):
         assert torch.equal(pruned.tensors[name], network.tensors[name])
 
 
@@ -109,3 +110,28 @@ def test_a_parametrised_weight_is_refused_by_name(host, make, new_run, use):
     with pytest.raises(StepError, match=r"'1.weight' is computed from .*\(WeightNorm\)"):
         make(use, **amounts).apply(network, new_run(network))
     assert list(make("prune.l1", fraction=0.5, select=("2",)).check(facts_of(network, "weights"))) == []
+
+
+@pytest.mark.parametrize(("use", "select"), [("prune.l1", None), ("prune.random", ("fc",)), ("prune.lottery", ("fc",))])
+def test_a_weight_that_forward_computes_is_refused_by_name(host, make, new_run, use, select):
+    probe = torch.rand(4, 2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    network = declare(Product("softplus"), Time("multi_step", 4), arguments={"way": "softplus"}, host=host)
+    network = network.with_probe(probe).with_snapshot("init")
+    amounts = {"fraction_per_round": 0.5, "rounds": 1, "epochs": 1} if use == "prune.lottery" else {"fraction": 0.5}
+    step = make(use, **amounts, **({} if select is None else {"select": select}))
+    (problem,) = step.check(facts_of(network, "weights", "snapshot:init"))
+    assert problem.where == ("select",)
+    assert problem.what.startswith(
+        "forward computes the weight in use from 'fc.weight', so zeros in 'fc.weight' are not "
+    )
+    with pytest.raises(StepError, match="leave 'fc' out of select, or take the weight as it is in forward"):
+        step.apply(network, new_run(network))
+    assert list(make("prune.l1", fraction=0.5, select=("out",)).check(facts_of(network, "weights"))) == []
+
+
+def test_zeros_of_a_pruned_weight_are_zeros_of_what_timms_layers_leave_alone(host, make, new_run):
+    probe = torch.rand(4, 2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    network = declare(Convolutional("StdConv2d"), Time("multi_step", 4), arguments={"kind": "StdConv2d"}, host=host)
+    pruned = make("prune.l1", fraction=0.5, select=("out",)).apply(network.with_probe(probe), new_run(network))
+    assert set(pruned.masks) == {"out.weight"}
+    assert int((pruned.tensors["out.weight"] == 0).sum()) == 960 // 2

@@ -28,6 +28,7 @@ from channel_networks import (
     lively,
     stepwise_net,
 )
+from computed_networks import Convolutional
 from own_networks import LoopNet, recurrent_net
 from spikingjelly.activation_based import functional, neuron
 from spikingjelly.activation_based.model import sew_resnet, spiking_vgg
@@ -250,6 +251,45 @@ def test_the_plan_refuses_channels_that_a_reshape_with_fixed_sizes_takes(declare
     facts = replace(facts, network=lambda: network)
     (problem,) = make("prune.channels", fraction=0.5, scope=scope).check(facts)
     assert (problem.where, problem.warns, problem.hint) == (("select",), False, "leave out with select: '!conv'")
+
+
+def convolutional(declared, kind):
+    return declared(Convolutional(kind), Time("multi_step", 4), (1, 4, 4), arguments={"kind": kind})
+
+
+@pytest.mark.parametrize("kind", ["StdConv2d", "Standardised"])
+def test_weights_that_forward_standardises_are_cut_by_their_outputs_alone(declared, prune, kind):
+    after, note = prune(convolutional(declared, kind))
+    assert note["channels"] == {"second": [6, 3]}
+    assert note["left"]["first"] == (
+        "forward of 'second' computes the weight in use from 'second.weight', across its inputs"
+    )
+    assert after.module.second.weight.shape == (3, 6, 3, 3)
+
+
+@pytest.mark.parametrize("kind", ["ScaledStdConv2d", "WSConv2d"])
+def test_the_plan_refuses_to_cut_what_a_gain_of_the_layer_multiplies(declared, make, kind):
+    network = convolutional(declared, kind)
+    facts = replace(facts_of(network, "weights"), network=lambda: network)
+    (problem,) = make("prune.channels", fraction=0.5).check(facts)
+    assert (problem.where, problem.hint) == (("select",), "leave out with select: '!second'")
+
+
+def test_the_plan_refuses_to_cut_weights_that_forward_computes_across_their_outputs(declared, make):
+    network = convolutional(declared, "Softmaxed")
+    facts = replace(facts_of(network, "weights"), network=lambda: network)
+    (problem,) = make("prune.channels", fraction=0.5).check(facts)
+    across = "forward of 'first' computes the weight in use from 'first.weight', across its outputs"
+    assert problem.where == ("use",)
+    assert across in problem.what
+
+
+@pytest.mark.parametrize(
+    ("kind", "chains"), [("Conv2d", ["first to second", "second to out"]), ("SteppedStandardised", [])]
+)
+def test_what_forward_computes_is_no_layer_in_a_row(declared, kind, chains):
+    blocks = convolutional(declared, kind).blocks()
+    assert [one.name for block in blocks for one in block.dimensions if "second" in one.name.split()] == chains
 
 
 def test_masks_snapshots_and_weights_are_cut_along(declared, prune):

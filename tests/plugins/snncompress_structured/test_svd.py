@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from computed_networks import Product
 from oracles.networks import Case, images, live_network
 from own_networks import JellyNet, recurrent_net, weight_normed
 from pydantic import ValidationError
@@ -215,6 +216,14 @@ def test_a_step_that_factors_nothing_says_so_and_changes_nothing(jelly, make, ne
     assert kept.edits == ()
     assert run.notes()["left whole"] == {"fc1": "two factors of rank 24 would have no fewer parameters"}
     assert run.notes()["factors"]["layers"] == []
+
+
+def test_a_weight_that_forward_computes_is_left_whole(host, make, new_run):
+    network = declare(Product("softplus"), Time("multi_step", 4), arguments={"way": "softplus"}, host=host)
+    network = network.with_probe(torch.rand(4, 2, 1, 4, 4))
+    factored = make("lowrank.svd", rank=1, select=("synapse",)).apply(network, run := new_run(network))
+    assert run.notes()["left whole"]["fc"] == "its weight is computed within forward"
+    assert type(factored.module.fc) is nn.Linear
 
 
 # ---- before and after

@@ -211,7 +211,7 @@ def test_gains_and_scales_do_not_decay(host):
     network = declare(Gained(), Time("multi_step", 4), host=host).with_probe(torch.rand(4, 5, 1, 8, 8))
     decayed, plain = parameter_groups(network, 0.05)
     assert names_of(network, decayed) == ["mixing", "conv.weight", "head.weight"]
-    assert {"conv.gain", "scale", "places", "over_time.weight"} < set(names_of(network, plain))
+    assert {"gain", "scale", "places", "over_time.weight"} < set(names_of(network, plain))
 
 
 def test_a_tied_weight_decays_once(host):
