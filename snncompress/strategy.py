@@ -182,6 +182,13 @@ class Strategy(Settings):
         training = self.training()
         return training.epochs if training else 0
 
+    def proves(self) -> bool | None:
+        """Tell whether this step makes edits that are proved, for which the network must run in float64.
+
+        None says that its edits are not, and that layers behind it may be others; False, that it changes values alone.
+        """
+        return False
+
     def files(self) -> tuple[Path, ...]:
         """Return the files that this step reads; what they hold is part of its key."""
         return ()

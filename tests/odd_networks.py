@@ -157,3 +157,32 @@ class Loop(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         steps = torch.stack([self.fc2(self.lif(self.fc1(x_BCHW.flatten(1)))) for _ in range(self.num_steps)])
         return {"time first": steps, "batch first": steps.transpose(0, 1), "mean": steps.mean(0)}[self.layout]
+
+
+class SinglePrecision(nn.Module):
+    """A network that cannot run in float64; ``how`` says which line of it makes float32."""
+
+    def __init__(self, how: str = "float()") -> None:
+        super().__init__()
+        self.how = how
+        self.fc1, self.lif, self.fc2 = nn.Linear(64, 24), neuron.LIFNode(tau=1.5, v_threshold=0.3), nn.Linear(24, 10)
+        self.blur, self.identity = torch.full((1, 1, 3, 3), 1 / 9), np.eye(64, dtype=np.float32)
+        functional.set_step_mode(self, "m")
+
+    def forward(self, x_TBCHW: Tensor) -> Tensor:
+        return self.fc2(self.lif(self.fc1(self._seen(x_TBCHW).flatten(2))))
+
+    def _seen(self, x_TBCHW: Tensor) -> Tensor:
+        match self.how:
+            case "float()":
+                return x_TBCHW.float()
+            case "spikes":
+                return (torch.rand_like(x_TBCHW) <= x_TBCHW).float()
+            case "kernel":
+                return nn.functional.conv2d(x_TBCHW.flatten(0, 1), self.blur, padding=1).reshape(x_TBCHW.shape)
+            case "numpy":
+                return x_TBCHW.flatten(2) @ torch.from_numpy(self.identity)
+            case "training":
+                return x_TBCHW.float() if self.training else x_TBCHW
+            case _:
+                return x_TBCHW.to(self.fc1.weight.dtype)

@@ -62,6 +62,10 @@ class Substitution(Strategy):
         """Return the settings of the fine-tuning."""
         return self.finetune
 
+    def proves(self) -> bool | None:
+        """Tell whether the exchange is proved."""
+        return None if self.approximate else True
+
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find kinds and neurons that do not exist, exchanges that are refused, and settings without effect."""
         wrong = [*self._check_selector(facts), *(self._check_kind(facts.host) if facts.host is not None else ())]

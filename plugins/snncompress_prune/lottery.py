@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_serializer, model_validator
 
-from snncompress import Count, Facts, Names, Number, Problem, Run, StepError, Strategy, Training
+from snncompress import Count, Facts, Inventory, Names, Number, Problem, Run, StepError, Strategy, Training
 from snncompress_prune.amounts import Removed, num_left, num_removed, num_rounds, removed_at_most, removed_evenly
 from snncompress_prune.selection import (
     alive_and_total,
@@ -19,6 +19,7 @@ from snncompress_prune.selection import (
     next_masks,
     training_of,
 )
+from snncompress_prune.survivors import survivors_behind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,8 +116,8 @@ class Lottery(Strategy):
         """Find a snapshot that nobody keeps, an untrained network, a sparsity that is there, and no epochs to train."""
         nothing = facts.check_masking(self.select)
         yield from nothing
-        if facts.network is not None and not nothing and not any(step.compresses for step in facts.earlier):
-            yield from self._check_sparsity(facts.network())
+        if facts.network is not None and not nothing:
+            yield from self._check_survivors(facts.network(), facts.earlier)
         yield from facts.check_trained()
         yield from self._check_rewinding(facts)
         if (
@@ -140,6 +141,19 @@ class Lottery(Strategy):
             network = run.stage(f"round-{number}", work)
         return network
 
+    def terms(self, inventory: Inventory) -> tuple[str, ...]:
+        """Return the selector of the weights that are pruned."""
+        del inventory
+        return self.select
+
+    def num_staying(self, alive: int, total: int) -> int:
+        """Return how many of ``alive`` weights stay, of ``total`` that there are."""
+        if self.sparsity is not None:
+            return min(alive, num_left(self.sparsity, total))
+        for _ in range(self.rounds or 0):
+            alive -= num_removed(self._fraction, alive)
+        return alive
+
     @property
     def _fraction(self) -> float:
         return _USUAL_FRACTION if self.fraction_per_round is None else self.fraction_per_round
@@ -154,18 +168,20 @@ class Lottery(Strategy):
         if self.sparsity is None:
             assert self.rounds is not None  # noqa: S101 - one of them is given
             return self.rounds
-        for problem in self._check_sparsity(network):
+        for problem in self._check_sparsity(alive_and_total(network, self.select, self.scope)):
             raise StepError(f"sparsity: {problem.what}; {problem.hint}")
         if self.rounds is not None and self.fraction_per_round is None:
             return self.rounds
         counts = alive_and_total(network, self.select, self.scope)
         return self._following_rounds(min((1 - self.sparsity) * total / max(1, alive) for alive, total in counts))
 
-    def _check_sparsity(self, network: Network) -> Iterable[Problem]:
-        if self.sparsity is None:
-            return
-        counts = alive_and_total(network, self.select, self.scope)
-        if any(alive > num_left(self.sparsity, total) for alive, total in counts):
+    def _check_survivors(self, network: Network, earlier: Sequence[Strategy]) -> Iterable[Problem]:
+        survivors = survivors_behind(network, earlier)
+        counts = survivors and survivors.counts(self.select, self.scope)
+        return self._check_sparsity(counts) if counts else ()
+
+    def _check_sparsity(self, counts: Sequence[tuple[int, int]]) -> Iterable[Problem]:
+        if self.sparsity is None or any(alive > num_left(self.sparsity, total) for alive, total in counts):
             return
         there = 1 - sum(alive for alive, _ in counts) / sum(total for _, total in counts)
         what = f"masks have removed {there:.6g} of the selected weights already, and {self.sparsity:g} is asked for"

@@ -45,7 +45,7 @@ class OneShot(Strategy):
 
     def check(self, facts: Facts) -> Iterable[Problem]:
         """Find a selector that picks nothing, a network that has not been trained, and a fine-tuning that cannot be."""
-        yield from facts.check_masking(self._terms(facts.inventory))
+        yield from facts.check_masking(self.terms(facts.inventory))
         if self.judges:
             yield from facts.check_trained()
         if self.finetune is not None:
@@ -53,7 +53,7 @@ class OneShot(Strategy):
 
     def apply(self, network: Network, run: Run) -> Network:
         """Prune, then fine-tune."""
-        terms = self._terms(network.inventory)
+        terms = self.terms(network.inventory)
         score = partial(self.scores, run=run)
         masks = next_masks(network, terms, lambda alive, _: num_removed(self.fraction, alive), self.scope, score)
         pruned = network.with_masks(masks)
@@ -63,9 +63,15 @@ class OneShot(Strategy):
         run.expect(self.finetune.epochs)
         return run.train(pruned, self.finetune, label="finetune")
 
+    def num_staying(self, alive: int, total: int) -> int:
+        """Return how many of ``alive`` weights stay, of ``total`` that there are."""
+        del total
+        return alive - num_removed(self.fraction, alive)
+
     @abstractmethod
     def scores(self, weights: Mapping[str, Tensor], run: Run) -> Mapping[str, Tensor]:
         """Return a score of every weight; those with the smallest go."""
 
-    def _terms(self, inventory: Inventory) -> tuple[str, ...]:
+    def terms(self, inventory: Inventory) -> tuple[str, ...]:
+        """Return the selector of the weights that are pruned."""
         return inventory.inner_terms() if self.select is None else self.select

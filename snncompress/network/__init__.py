@@ -9,13 +9,23 @@ from snncompress.network.offsets import Offsets, moved_beta, moved_tau, moved_th
 from snncompress.network.opening import declare, open_architecture, require_declared
 from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners
-from snncompress.network.proof import Difference, Proof, prove, spike_difference, spike_trains
+from snncompress.network.proof import (
+    DOES_NOT_RUN,
+    Difference,
+    Proof,
+    float64_fault,
+    no_float64,
+    prove,
+    spike_difference,
+    spike_trains,
+)
 from snncompress.network.source import FromArchitecture, InHand, Source
 from snncompress.network.taking_over import TakeOver
 from snncompress.network.time import Time
-from snncompress.network.trial import try_out
+from snncompress.network.trial import few_of, try_out
 
 __all__ = [
+    "DOES_NOT_RUN",
     "Cut",
     "Difference",
     "Edit",
@@ -38,12 +48,15 @@ __all__ = [
     "declare",
     "edit_from_json",
     "evaluating",
+    "few_of",
+    "float64_fault",
     "leaving_generators",
     "load",
     "load_network",
     "moved_beta",
     "moved_tau",
     "moved_threshold",
+    "no_float64",
     "open_architecture",
     "prove",
     "read_checkpoint",

@@ -141,7 +141,7 @@ def prove(before: Network, after: Network, edit: Edit, probe: Tensor) -> Proof:
     """Compare ``after`` with ``before`` (masked where ``edit`` is a slice) on ``probe``; raise ProofError if they differ.
 
     Raises ProofError too where a proof would prove nothing: norms that have seen no data, a network in which nothing fires,
-    an ANN that gives every sample the same logits; and EditError where ``after`` does not run.
+    an ANN that gives every sample the same logits, a network that does not run in float64; and EditError where ``after`` does not run.
     """
     _require_live_norms(before, probe)
     reference = before.with_weights(masked_like(before, edit)) if isinstance(edit, Slice) else before
@@ -150,6 +150,26 @@ def prove(before: Network, after: Network, edit: Edit, probe: Tensor) -> Proof:
     silent = tuple(sorted(path for path, number in spikes.items() if not number))
     flips = _flips(reference, after, kept, probe)
     return Proof(str(edit.to_json()["edit"]), sum(spikes.values()), len(spikes), silent, difference, flips)
+
+
+def float64_fault(network: Network, x: Tensor) -> str:
+    """Say why a network that runs on ``x`` does not run in float64, in evaluation mode; nothing if it does."""
+    try:
+        with leaving_generators():
+            spike_trains(network.in_float64(), x.double())
+    except DOES_NOT_RUN as error:
+        return no_float64(error)
+    return ""
+
+
+def no_float64(error: Exception) -> str:
+    """Say that a network which runs in float32 does not in float64, and what to write instead."""
+    line = str(error).strip().partition("\n")[0]
+    return (
+        f"the network does not run in float64, and networks are compared in it ({type(error).__name__}: {line}); where "
+        "its code casts to float32 (`x.float()`), write `x.to(self.fc.weight.dtype)`, with a layer of yours for `fc`, and keep "
+        "constants in a buffer: `self.register_buffer(NAME, ...)`"
+    )
 
 
 def masked_like(network: Network, edit: Slice) -> dict[str, Tensor]:
@@ -183,7 +203,7 @@ def _compare_float64(
 ) -> tuple[dict[str, int], float]:
     """Return how many spikes each layer emits, all of them equal, and the largest difference of logits."""
     generator_state = torch.get_rng_state()
-    expected, expected_spikes = spike_trains(reference.in_float64(), probe.double())
+    expected, expected_spikes = _run_before(reference, probe)
     torch.set_rng_state(generator_state)
     found, found_spikes = _run_after(after, probe)
     is_ann = _is_ann(reference) and _is_ann(after)
@@ -200,6 +220,15 @@ def _compare_float64(
     elif not difference <= LOGIT_TOLERANCE:
         raise ProofError(f"logits differ by {difference:.3g} in float64 although every spike is equal")
     return counted, difference
+
+
+def _run_before(reference: Network, probe: Tensor) -> tuple[Output, dict[str, Tensor]]:
+    try:
+        return spike_trains(reference.in_float64(), probe.double())
+    except DOES_NOT_RUN as error:
+        with leaving_generators():
+            spike_trains(reference, probe)  # where it does not run at all, that is the fault
+        raise ProofError(f"nothing can be proved: {no_float64(error)}") from error
 
 
 def _run_after(after: Network, probe: Tensor) -> tuple[Output, dict[str, Tensor]]:

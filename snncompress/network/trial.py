@@ -88,7 +88,7 @@ def try_out(network: Network, x: Tensor, *, split: str, rebuild: bool = False) -
         ModelError: if the network changes its input, runs another number of steps than it declares, cannot run on such a batch,
             or would compute something else in another process.
     """
-    few = _few(network, x)
+    few = few_of(network, x)
     given = few.clone()
     what = f"running the network on {str(x.dtype).removeprefix('torch.')} {list(x.shape)} of the {split} data"
     with leaving_generators():
@@ -110,7 +110,7 @@ def try_out(network: Network, x: Tensor, *, split: str, rebuild: bool = False) -
     return output
 
 
-def _few(network: Network, x: Tensor) -> Tensor:
+def few_of(network: Network, x: Tensor) -> Tensor:
     """Return a few samples, not as many as there are time steps: [B, T, C] then cannot pass for [T, B, C]."""
     axis = 0 if network.time.input == "static" else 1
     number = min(NUM_TRIED, x.shape[axis])

@@ -101,6 +101,9 @@ def _ranking(entry: Entry, against: Entry) -> EnergyRanking | None:
     return EnergyRanking(entry=entry.name, against=against.name, ratios=ratios, agree=agree)
 
 
+_REPEAT = "give seeds: [0, 1, 2] in place of values of seed"
+
+
 def _notes(entries: Sequence[Entry], first: Entry, guessing: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
     finished = [entry for entry in entries if entry.failed is None]
     yield from (f"{entry.name} failed: {entry.failed}" for entry in entries if entry.failed is not None)
@@ -108,6 +111,8 @@ def _notes(entries: Sequence[Entry], first: Entry, guessing: Mapping[str, tuple[
         yield f"measured on other data than {first.name}: {', '.join(other)}"
     if other := [entry.name for entry in finished if set(entry.seeds) != set(first.seeds)]:
         yield f"run with other seeds than {first.name}: {', '.join(other)}"
+    if other := [entry.name for entry in finished if not set(entry.seeds) & set(first.seeds)]:
+        yield f"no seed in common with {first.name}: {', '.join(other)}; to repeat a run, or each of a sweep, {_REPEAT}"
     if len(finished) > 1 and all(len(entry.seeds) < MIN_PAIRS for entry in finished):
         yield f"too few seeds: a verdict needs {MIN_PAIRS} or more; give seeds: [0, 1, 2]"
     for name, seeds in guessing.items():

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snncompress.errors import StepError
+from snncompress.errors import ProofError, StepError
 from snncompress.plan import Plan, PlannedStep, canonical, key_of
 from snncompress.plugins import guarded, returned
 from snncompress.record import PIPELINE_FILE, PLAN_FILE, RECORD_FILE, BudgetRecord, Measurement, Record, StepRecord
@@ -157,8 +157,20 @@ class Execution:
         probe = self._probe(network)
         if not self.tried:
             self._bench.require_fit(try_out(network, probe, split="training", rebuild=True))
+            self._require_provable(index, network, probe)
             self.tried = True
         return network.with_probe(probe)
+
+    def _require_provable(self, index: int, network: Network, probe: Any) -> None:
+        """Raise ProofError where a step behind ``index`` will prove its edits of this network, which cannot be."""
+        from snncompress.network import few_of, float64_fault
+
+        changing = (step for step in self.plan.steps[index:] if step.strategy.proves() is not False)
+        first = next(changing, None)
+        if first is None or not first.strategy.proves() or self.store.has(first.key):
+            return
+        if fault := float64_fault(network, few_of(network, probe)):
+            raise ProofError(f"step {first.index + 1} ({first.strategy.use}) could prove nothing: {fault}")
 
     def _probe(self, network: Network, size: int = 64) -> Any:
         x_B, _ = next(iter(self._bench.batches("train")))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from snncompress.compilers import compiler
-from snncompress.errors import InputError, ModelError, did_you_mean
+from snncompress.errors import InputError, ModelError, ProofError, did_you_mean
 from snncompress.network import evaluating, leaving_generators
 from snncompress.speed.fast import Fast, Ways
 from snncompress.speed.kernels import PRECISIONS, Kernels
@@ -126,7 +126,10 @@ def _found(network: Network, path: Path, x: Tensor) -> Acceleration:
     started = time.monotonic()
     num_kernels = _make_ready(fusible) if kernels == "native" else 0
     seconds = time.monotonic() - started if num_kernels else 0.0
-    best, modes, remarks = _best(network, x, kernels)
+    try:
+        best, modes, remarks = _best(network, x, kernels)
+    except ProofError as error:
+        return Acceleration(network, "reference", _described(network, None, refused), (str(error),))
     if best is None:
         return Acceleration(network, "reference", _described(network, None, refused), remarks)
     fast = Fast(network, fusible, _structure(network, x), best, modes)

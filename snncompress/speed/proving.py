@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from snncompress.errors import ModelError
-from snncompress.network import Output, leaving_generators
+from snncompress.errors import ModelError, ProofError
+from snncompress.network import DOES_NOT_RUN, Output, leaving_generators, no_float64
 from snncompress.plugins import guarded
 from snncompress.speed.layout import is_constant
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-9
 """Largest difference that counts as equal in float64, as part of the largest value; another order of sums gives 1e-13."""
+
+_OWN_WAY = "the network's own way"
 
 
 def difference(network: Network, make: Callable[[Network], Any], x: Tensor, *, training: bool) -> str:
@@ -29,12 +31,16 @@ def difference(network: Network, make: Callable[[Network], Any], x: Tensor, *, t
         make: gives the fast way through a network of the same structure.
         x: a small batch as ``forward`` takes it.
         training: whether to compare training, gradients included, or evaluation.
+
+    Raises:
+        ProofError: if the network runs, and does not in float64, so that nothing can be compared.
+        ModelError: if it does not run at all.
     """
     x64 = x[:1].double().expand(x.shape) if is_constant(x) else x.double()
     own, other = network.in_float64(), network.in_float64()
     with leaving_generators():
         state = torch.get_rng_state()
-        expected = guarded(lambda: _values(own, x64, training=training), "the network's own way", ModelError)
+        expected = _own_values(network, own, x64, x, training=training)
         torch.set_rng_state(state)
         try:
             fast = replace(other, fast=make(other))
@@ -42,6 +48,19 @@ def difference(network: Network, make: Callable[[Network], Any], x: Tensor, *, t
         except ModelError as error:
             return str(error).removeprefix("the fast way: ")
     return _first_difference(expected, found)
+
+
+def _own_values(
+    network: Network, own: Network, x64: Tensor, x: Tensor, *, training: bool
+) -> dict[str, dict[str, Tensor]]:
+    """Return the values of ``own``, the copy in float64; where it does not run, tell whether ``network`` does."""
+    try:
+        return guarded(lambda: _values(own, x64, training=training), _OWN_WAY, ModelError)
+    except ModelError as error:
+        if isinstance(cause := error.__cause__, DOES_NOT_RUN):
+            guarded(lambda: _values(network.copy(), x, training=training), _OWN_WAY, ModelError)
+            raise ProofError(no_float64(cause)) from error
+        raise
 
 
 def _values(network: Network, x: Tensor, *, training: bool) -> dict[str, dict[str, Tensor]]:

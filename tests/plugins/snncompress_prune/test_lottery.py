@@ -8,6 +8,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from snncompress import Facts, Inputs, ModelError, StepError, Time, Training
 from snncompress.run.session import StepRun
+from snncompress_prune.survivors import survivors_behind
 
 ROUNDS = 3
 NORM = ("norm.running_mean", "norm.running_var", "norm.num_batches_tracked")
@@ -391,3 +392,58 @@ def test_a_missing_checkpoint_file_is_found(trained, train_step, make, tmp_path)
 def test_a_rewinding_point_of_another_form_is_refused(make, place):
     with pytest.raises(ValueError, match="rewind_to"):
         make("prune.lottery", rounds=1, rewind_to=place)
+
+
+def behind(trained, step, *earlier):
+    """Return what the plan says of a step behind others."""
+    known = Facts(
+        trained.inventory,
+        trained.time,
+        Inputs((1, 8, 8), 10),
+        frozenset({"weights", "masks", "snapshot:epoch-1"}),
+        earlier,
+        network=lambda: trained,
+    )
+    return [(problem.where, problem.what) for problem in step.check(known)]
+
+
+ALL = {"select": "synapse"}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "sparsity", "there"),
+    [
+        ([("prune.l1", {"fraction": 0.9, "scope": "global", **ALL})], 0.8, "0.899775"),  # 1776 - 1598 = 178 stay
+        ([("prune.l1", {"fraction": 0.9, **ALL})], 0.8, "0.899775"),  # 1536 - 1382 and 240 - 216 = 178 stay
+        ([("prune.random", {"fraction": 0.5, **ALL})] * 2, 0.75, "0.75"),
+        ([("prune.lottery", {"rounds": 2, "fraction_per_round": 0.5, "epochs": 1})], 0.7, "0.75"),
+        ([("prune.lottery", {"rounds": 2, "sparsity": 0.875, "epochs": 1})], 0.8, "0.875"),
+        ([("prune.l1", {"fraction": 0.5, "scope": "global", **ALL})], 0.6, None),
+        ([("prune.l1", {"fraction": 0.9, "select": "fc1"})], 0.8, None),  # 1776 - 1382: 0.778 are gone
+        ([("prune.l1", {"fraction": 0.9, "select": "fc1"})], 0.7, "0.778153"),
+        ([("prune.l1", {"fraction": 0.9, **ALL}), ("prune.channels", {"fraction": 0.5})], 0.8, None),
+    ],
+)
+def test_the_plan_counts_what_earlier_steps_leave(trained, train_step, make, earlier, sparsity, there):
+    before = [make(use, **settings) for use, settings in earlier]
+    step = make("prune.lottery", sparsity=sparsity, rounds=2, rewind_to="epoch-1", epochs=1)
+    what = f"masks have removed {there} of the selected weights already, and {sparsity:g} is asked for"
+    found = behind(trained, step, train_step, *before)
+    assert found == ([] if there is None else [(("sparsity",), what)])
+
+
+def test_what_a_global_step_leaves_of_one_matrix_is_not_foreseen(trained, train_step, make):
+    before = make("prune.l1", fraction=0.9, scope="global", select="synapse")
+    step = make("prune.lottery", sparsity=0.5, rounds=2, rewind_to="epoch-1", epochs=1, scope="matrix")
+    assert behind(trained, step, train_step, before) == []
+
+
+def test_the_plan_foresees_what_pruning_leaves(trained, train_step, make, new_run):
+    """The counts that the plan works with are those of the masks that the steps make."""
+    steps = [make("prune.l1", fraction=0.37, select="fc1"), make("prune.random", fraction=0.81, scope="global", **ALL)]
+    network = trained
+    for step in steps:
+        network = step.apply(network, new_run(network))
+    kept = sum(int(network.masks[name].sum()) for name in ("fc1.weight", "fc2.weight"))
+    survivors = survivors_behind(trained, [train_step, *steps])
+    assert survivors.counts(("synapse",), "global") == [(kept, 1776)]

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from odd_networks import SinglePrecision
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
@@ -237,3 +238,36 @@ def test_a_sample_changes_its_class_once_not_at_each_step(host):
     x_TBC = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]])
     found = spike_difference(before, after, x_TBC)
     assert (found.num_outputs, found.flipped, found.predictions_changed) == (12, 6, 1)
+
+
+def half_of_single_precision(how, host, probe):
+    torch.manual_seed(0)
+    network = declare(SinglePrecision(how), Time("multi_step", 4), arguments={"how": how}, host=host)
+    keep = tuple(range(12))
+    cuts = (Cut("fc1.weight", 0, keep), Cut("fc1.bias", 0, keep), Cut("fc2.weight", 1, keep))
+    sizes = (Size("fc1", "out_features", 12), Size("fc2", "in_features", 12))
+    return network.edited([Slice(cuts, sizes, (Spikes("lif", -1, keep),))], probe=probe)
+
+
+@pytest.mark.parametrize("how", ["float()", "spikes", "kernel", "numpy"])
+def test_a_network_that_does_not_run_in_float64_proves_nothing_and_is_told_what_to_write(host, how):
+    x = torch.rand(4, 16, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ProofError) as caught:
+        half_of_single_precision(how, host, x)
+    told = str(caught.value)
+    assert told.startswith(
+        "nothing can be proved: the network does not run in float64, and networks are compared in it ("
+    )
+    assert "write `x.to(self.fc.weight.dtype)`" in told
+    assert "keep constants in a buffer" in told
+
+
+def test_the_cast_that_is_advised_can_be_proved(host):
+    x = torch.rand(4, 16, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    small = half_of_single_precision("advised", host, x)
+    assert small.proofs[0].num_spikes > 0
+
+
+def test_a_batch_that_does_not_fit_is_no_fault_of_float64(host):
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        half_of_single_precision("float()", host, torch.rand(4, 16, 1, 9, 9))

@@ -81,6 +81,7 @@ def test_other_data_other_seeds_and_single_runs_are_said(entry):
     assert found.notes == (
         "measured on other data than a: b",
         "run with other seeds than a: c",
+        "no seed in common with a: c; to repeat a run, or each of a sweep, give seeds: [0, 1, 2] in place of values of seed",
         "too few seeds: a verdict needs 3 or more; give seeds: [0, 1, 2]",
     )
 

@@ -74,6 +74,20 @@ def test_a_network_without_a_fast_way_says_so(folder, pipeline, host):
     assert step.notes["speed"]["layers"]
 
 
+@pytest.mark.parametrize("how", ["float()", "kernel"])
+def test_a_network_that_does_not_run_in_float64_trains_its_own_way_by_default(folder, pipeline, host, how, capsys):
+    time = {"runner": "multi_step", "T": 2}
+    model = {"use": "python", "function": "odd_networks:SinglePrecision", "arguments": {"how": how}, "time": time}
+    steps = [{"use": "train", "epochs": 12, "batch_size": 50, "lr": 0.02}, {"use": "prune.l1", "fraction": 0.5}]
+    given = {**pipeline, "model": model, "timesteps": None, "steps": steps, "name": "auto"}
+    record = run(given, allow_code=True, host=host).record
+    assert record.steps[0].path == "reference cpu"
+    (remark,) = record.steps[0].notes["speed"]["remarks"]
+    assert remark.startswith("the network does not run in float64")
+    assert f"the library's own way is taken: {remark}" in capsys.readouterr().err
+    assert record.baseline["accuracy"].value > 0.5
+
+
 @pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("speed", ["fused", "compiled"])

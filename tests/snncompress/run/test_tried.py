@@ -5,7 +5,7 @@ import torch
 from odd_networks import KeepsState, Loop, Reservoir
 
 import snncompress
-from snncompress import ModelError, PipelineError, StateError, Time, compress, declare, load, measure, run
+from snncompress import ModelError, PipelineError, ProofError, StateError, Time, compress, declare, load, measure, run
 
 TRAIN = {"use": "train", "epochs": 3, "lr": 0.01}
 
@@ -98,3 +98,42 @@ def test_a_batch_of_as_many_samples_as_steps_hides_no_layout(host, loaders):
     network = declare(Loop(10, "batch first"), time, arguments={"layout": "batch first"}, host=host)
     with pytest.raises(ModelError, match=r"output='per_step': \[T, B, C\]"):
         measure(network, loaders[2].dataset, ["accuracy"], batch_size=10)
+
+
+def single_precision(pipeline, how, *steps):
+    time = {"runner": "multi_step", "T": 2}
+    model = {"use": "python", "function": "odd_networks:SinglePrecision", "arguments": {"how": how}, "time": time}
+    return {**pipeline, "model": model, "timesteps": None, "steps": [TRAIN, *steps], "measure": ["accuracy"]}
+
+
+CHANNELS = {"use": "prune.channels", "fraction": 0.5}
+PROVING = [
+    CHANNELS,
+    {"use": "prune.dsp", "fraction": 0.5},
+    {"use": "neurons.substitute", "to": "slif", "finetune": {"epochs": 1}},
+]
+
+
+@pytest.mark.parametrize("step", PROVING, ids=lambda step: step["use"])
+def test_a_step_that_could_prove_nothing_in_float64_is_refused_before_training(folder, host, pipeline, step):
+    with pytest.raises(ProofError, match=rf"step 2 \({step['use']}\) could prove nothing: .*does not run in float64"):
+        run(single_precision(pipeline, "float()", step), allow_code=True, silent=True, host=host)
+    assert not list((folder / "runs/.store").rglob("training.pt"))
+
+
+def test_the_cast_that_is_advised_is_proved_in_a_run(folder, host, pipeline):
+    record = run(single_precision(pipeline, "advised", CHANNELS), allow_code=True, silent=True, host=host).record
+    assert record.steps[1].notes["proofs"]
+
+
+APPROXIMATE = {"use": "neurons.substitute", "to": "slif", "approximate": True, "finetune": {"epochs": 1}}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [{"use": "prune.l1", "fraction": 0.5}, {"use": "lowrank.svd", "rank": 4, "select": "fc1"}, APPROXIMATE],
+    ids=lambda step: step["use"],
+)
+def test_steps_that_prove_nothing_take_any_network(folder, host, pipeline, step):
+    record = run(single_precision(pipeline, "float()", step), allow_code=True, silent=True, host=host).record
+    assert len(record.steps) == 2

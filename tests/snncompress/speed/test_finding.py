@@ -25,6 +25,7 @@ from fast_networks import (
     outcome,
     own,
 )
+from odd_networks import SinglePrecision
 from own_networks import JellyNet
 from spikingjelly.activation_based import neuron, surrogate
 from torch import nn
@@ -410,6 +411,25 @@ def test_the_way_may_be_looked_for_in_inference_mode(host, path):
 def test_a_probe_that_does_not_fit_is_told(host):
     with pytest.raises(ModelError, match="the network's own way failed: .*3 channels"):
         accelerated(own(Residual, host), probe=torch.zeros(T, B, 3, SIDE, SIDE))
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("how", ["float()", "spikes", "kernel", "numpy", "training"])
+def test_a_network_that_does_not_run_in_float64_goes_its_own_way_and_says_so(host, how, path):
+    network = declare(SinglePrecision(how), Time("multi_step", T), arguments={"how": how}, host=host)
+    x = images((1, 8, 8), direct=True)
+    found = acceleration(network, path, probe=x)
+    assert (found.path, found.network.fast) == ("reference", None)
+    (remark,) = found.remarks
+    assert remark.startswith("the network does not run in float64, and networks are compared in it (RuntimeError: ")
+    assert "write `x.to(self.fc.weight.dtype)`" in remark
+    assert "`self.register_buffer(NAME, ...)`" in remark
+    assert found.network.forward(x).logits.dtype is torch.float32
+
+
+def test_the_cast_that_is_advised_has_a_fast_way(host):
+    network = declare(SinglePrecision("advised"), Time("multi_step", T), arguments={"how": "advised"}, host=host)
+    assert acceleration(network, "fused", probe=images((1, 8, 8), direct=True)).path == "fused"
 
 
 @pytest.mark.skipif(compiler() is None, reason="no C compiler is found")
