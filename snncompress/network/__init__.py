@@ -10,7 +10,7 @@ from snncompress.network.opening import declare, open_architecture, require_decl
 from snncompress.network.output import Output
 from snncompress.network.owners import Owned, Owners
 from snncompress.network.proof import (
-    DOES_NOT_RUN,
+    DOES_NOT_COMPUTE,
     Difference,
     Proof,
     float64_fault,
@@ -25,7 +25,7 @@ from snncompress.network.time import Time
 from snncompress.network.trial import few_of, try_out
 
 __all__ = [
-    "DOES_NOT_RUN",
+    "DOES_NOT_COMPUTE",
     "Cut",
     "Difference",
     "Edit",

@@ -30,6 +30,8 @@ many or a wrong scale moves them by their own size, or by 1e-6 of it where a blo
 _NUM_SHOWN = 4
 DOES_NOT_RUN = (RuntimeError, ValueError, IndexError)
 """What torch and a network's own code raise over sizes that do not fit."""
+DOES_NOT_COMPUTE = (*DOES_NOT_RUN, TypeError, AssertionError)
+"""What they raise over a precision, too."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def float64_fault(network: Network, x: Tensor) -> str:
     try:
         with leaving_generators():
             spike_trains(network.in_float64(), x.double())
-    except DOES_NOT_RUN as error:
+    except DOES_NOT_COMPUTE as error:
         return no_float64(error)
     return ""
 
@@ -225,7 +227,7 @@ def _compare_float64(
 def _run_before(reference: Network, probe: Tensor) -> tuple[Output, dict[str, Tensor]]:
     try:
         return spike_trains(reference.in_float64(), probe.double())
-    except DOES_NOT_RUN as error:
+    except DOES_NOT_COMPUTE as error:
         with leaving_generators():
             spike_trains(reference, probe)  # where it does not run at all, that is the fault
         raise ProofError(f"nothing can be proved: {no_float64(error)}") from error

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from snncompress.errors import ModelError, ProofError
-from snncompress.network import DOES_NOT_RUN, Output, leaving_generators, no_float64
+from snncompress.network import DOES_NOT_COMPUTE, Output, leaving_generators, no_float64
 from snncompress.plugins import guarded
 from snncompress.speed.layout import is_constant
 
@@ -57,10 +57,18 @@ def _own_values(
     try:
         return guarded(lambda: _values(own, x64, training=training), _OWN_WAY, ModelError)
     except ModelError as error:
-        if isinstance(cause := error.__cause__, DOES_NOT_RUN):
-            guarded(lambda: _values(network.copy(), x, training=training), _OWN_WAY, ModelError)
+        if isinstance(cause := error.__cause__, DOES_NOT_COMPUTE):
+            guarded(
+                lambda: _values(network.copy(), x.to(_dtype_of(network, x)), training=training), _OWN_WAY, ModelError
+            )
             raise ProofError(no_float64(cause)) from error
         raise
+
+
+def _dtype_of(network: Network, x: Tensor) -> torch.dtype:
+    """Return the precision in which ``x`` goes through a network, which may be in float64 already."""
+    dtypes = [value.dtype for value in network.module.parameters() if value.is_floating_point()]
+    return dtypes[0] if dtypes and x.is_floating_point() else x.dtype
 
 
 def _values(network: Network, x: Tensor, *, training: bool) -> dict[str, dict[str, Tensor]]:

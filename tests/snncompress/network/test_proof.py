@@ -249,7 +249,7 @@ def half_of_single_precision(how, host, probe):
     return network.edited([Slice(cuts, sizes, (Spikes("lif", -1, keep),))], probe=probe)
 
 
-@pytest.mark.parametrize("how", ["float()", "spikes", "kernel", "numpy"])
+@pytest.mark.parametrize("how", ["float()", "spikes", "kernel", "numpy", "assert"])
 def test_a_network_that_does_not_run_in_float64_proves_nothing_and_is_told_what_to_write(host, how):
     x = torch.rand(4, 16, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     with pytest.raises(ProofError) as caught:
