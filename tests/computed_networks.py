@@ -65,13 +65,13 @@ CHANNELS = 6
 class Convolutional(nn.Module):
     """Two convolutions of one class, the second of which takes the channels of the first."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, size: int = 4) -> None:
         super().__init__()
         torch.manual_seed(0)
         made = CONVOLUTIONS[kind]
         self.first, self.lif1 = made(1, CHANNELS, 3, padding=1), neuron.LIFNode(tau=1.5, v_threshold=0.3, step_mode="m")
         self.second, self.lif2 = made(CHANNELS, CHANNELS, 3, padding=1), neuron.LIFNode(v_threshold=0.3, step_mode="m")
-        self.out = nn.Linear(CHANNELS * 16, 10)
+        self.out = nn.Linear(CHANNELS * size**2, 10)
         functional.set_step_mode(self, "m")
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
