@@ -65,13 +65,13 @@ CHANNELS = 6
 class Convolutional(nn.Module):
     """Two convolutions of one class, the second of which takes the channels of the first."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, size: int = 4) -> None:
         super().__init__()
         torch.manual_seed(0)
         made = CONVOLUTIONS[kind]
         self.first, self.lif1 = made(1, CHANNELS, 3, padding=1), neuron.LIFNode(tau=1.5, v_threshold=0.3, step_mode="m")
         self.second, self.lif2 = made(CHANNELS, CHANNELS, 3, padding=1), neuron.LIFNode(v_threshold=0.3, step_mode="m")
-        self.out = nn.Linear(CHANNELS * 16, 10)
+        self.out = nn.Linear(CHANNELS * size**2, 10)
         functional.set_step_mode(self, "m")
 
     def forward(self, x_TBCHW: Tensor) -> Tensor:
@@ -138,6 +138,8 @@ WAYS: dict[str, Any] = {
     "transposed": lambda net, x: x @ net.fc.weight.t().contiguous() + net.fc.bias,
     "cast": of_fc(lambda weight, _: weight.to(torch.bfloat16).float()),
     "repeated": lambda net, x: linear(x.repeat(1, 1, 2), net.fc.weight.repeat(1, 2)),
+    "joined": lambda net, x: linear(x, torch.cat([net.fc.weight, net.a]))[..., 2:],
+    "joined where something is computed": lambda net, x: linear(x, torch.cat([net.fc.weight, net.a.exp()]))[..., 2:],
     "low rank, one by one": lambda net, x: net.fc(x) + linear(linear(x, net.a), net.b),
     "tokens": with_tokens,
     "beginning at zero": beginning_at_zero,
@@ -148,6 +150,7 @@ COMPUTED: dict[str, set[str]] = {
     **{way: {"fc.weight"} for way in ("softplus", "exp", "centred", "softmax over outputs", "binary", "sum by hand")},
     "low rank": {"fc.weight", "a", "b"},
     "low rank, scaled": {"fc.weight", "a", "b"},
+    "joined where something is computed": {"a"},
     "product": {"mixing.weight"},
 }
 """The parameters whose zeros are not zeros in use; of all other ways none."""

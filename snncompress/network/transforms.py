@@ -1,12 +1,13 @@
 """Which weights reach their products as something that forward computes from them, so that zeros in them are not zeros in use.
 
 Standardised weights, softplus(w) and base + B @ A are such. What keeps zeros where they are, such as w * mask or w.t(), is not.
-One batch shows it: two runs, each with the other half of a weight at zero, leave every entry in use at zero once.
+One batch shows it: of two runs, each with the other half of a weight at zero, one leaves an entry in use at zero that follows
+from the weight at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from types import CodeType
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from snncompress.network.network import Network
 
 Met = tuple[frozenset[str], Tensor]
-"""The parameters that an operand of a product was computed from, and what is kept of it."""
+"""The parameters that an operand of a product was computed from, and the operand."""
 
 _NUM_AXES = 2
 """Channels are cut along the first two axes of a weight: its outputs and its inputs."""
@@ -100,10 +101,6 @@ def _words(code: CodeType) -> Iterator[str]:
             yield value
 
 
-def _zeros(value: Tensor) -> Tensor:
-    return value == 0
-
-
 class _Trial:
     """Runs a network on its probe, and copies of it with weights partly at zero."""
 
@@ -135,10 +132,10 @@ class _Trial:
         drawn = torch.Generator().manual_seed(0)
         alive = {name: self.values[name] for name in names}
         halves = {name: (torch.rand(one.shape, generator=drawn) < 0.5).to(one.device) for name, one in alive.items()}  # noqa: PLR2004
-        first = self._met_with({name: one.masked_fill(halves[name], 0) for name, one in alive.items()}, _zeros)
-        second = self._met_with({name: one.masked_fill(~halves[name], 0) for name, one in alive.items()}, _zeros)
+        first = self._met_with({name: one.masked_fill(halves[name], 0) for name, one in alive.items()})
+        second = self._met_with({name: one.masked_fill(~halves[name], 0) for name, one in alive.items()})
         for (found, one), (_, other) in zip(first, second, strict=True):
-            if not bool((one | other).all()):
+            if bool(((one != other) & (one != 0) & (other != 0)).any()):
                 yield from found & names
 
     def _axes_apart(self, names: AbstractSet[str]) -> dict[str, tuple[int, ...]]:
@@ -147,30 +144,30 @@ class _Trial:
         Other values in half of the slices then change no more than that part of the operand.
         """
         drawn = torch.Generator().manual_seed(0)
-        before = self._met_with({}, Tensor.clone)
+        before = self._met_with({})
         found: dict[str, tuple[int, ...]] = dict.fromkeys(names, ())
         for axis in range(_NUM_AXES):
             changed = {name: _with_another_half(self.values[name], axis, drawn) for name in names}
-            after = self._met_with({name: value for name, (value, _) in changed.items()}, Tensor.clone)
+            after = self._met_with({name: value for name, (value, _) in changed.items()})
             for name, (_, part) in changed.items():
                 pairs = [(one, other[1]) for one, other in zip(before, after, strict=True) if name in one[0]]
                 if all(int((old != new).sum()) <= part * old.numel() for (_, old), new in pairs):
                     found[name] += (axis,)
         return found
 
-    def _met_with(self, values: Mapping[str, Tensor], keep: Callable[[Tensor], Tensor]) -> list[Met]:
+    def _met_with(self, values: Mapping[str, Tensor]) -> list[Met]:
         """Return what products take where some weights have other values, which they lose again."""
         before = {name: self.values[name].clone() for name in values}
         for name, value in values.items():
             self.values[name].copy_(value)
-        met = self._watched(keep).met
+        met = self._watched().met
         for name, value in before.items():
             self.values[name].copy_(value)
         return met
 
-    def _watched(self, keep: Callable[[Tensor], Tensor] = _zeros) -> _Products:
+    def _watched(self) -> _Products:
         module = self.network.module
-        watch = _Products(self.values, self.x, keep, [*module.parameters(), *module.buffers()])
+        watch = _Products(self.values, self.x, [*module.parameters(), *module.buffers()])
         self.network.reset()
         with evaluating(module), ExitStack() as stack:
             for part in module.modules():
@@ -213,14 +210,11 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch lea
 
     Attributes:
         plain: the weights that some product took as they are, or a view of them.
-        met: the other operands, as far as ``keep`` keeps them.
+        met: the other operands, with what they were computed from.
     """
 
-    def __init__(
-        self, tried: Mapping[str, Tensor], x: Tensor, keep: Callable[[Tensor], Tensor], stored: Iterable[Tensor]
-    ) -> None:
+    def __init__(self, tried: Mapping[str, Tensor], x: Tensor, stored: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # see above
-        self.keep = keep
         self.plain: set[str] = set()
         self.met: list[Met] = []
         self._kept = [x]
@@ -268,7 +262,7 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch lea
             if stored is not None:
                 self.plain |= names
             elif names:
-                self.met.append((names, self.keep(factor)))
+                self.met.append((names, factor.clone()))
 
 
 def _factors(kernel: str, given: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -36,7 +36,10 @@ _COMPARING = frozenset(
 )
 """Kernels that multiply nothing, whatever shapes they take: prototypes are compared with inputs."""
 
-FOREIGN = (RuntimeError, ValueError, IndexError, TypeError, SnncompressError)
+FOREIGN = (
+    *(RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError),
+    SnncompressError,
+)
 """What a network raises that does not run on its probe; whatever uses it next says so better."""
 
 Sum = tuple[Tensor, tuple[int, ...]]

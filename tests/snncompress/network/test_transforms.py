@@ -98,3 +98,17 @@ def test_a_forward_put_on_one_layer_is_code_of_its_own():
     assert uses_as_it_is(one)
     one.forward = lambda x: x @ one.weight.exp()
     assert not uses_as_it_is(one)
+
+
+class Particular(Product):
+    """A network that takes no batch as small as the one that is looked at."""
+
+    def forward(self, x_TBCHW):
+        assert x_TBCHW.shape[1] > 2
+        return super().forward(x_TBCHW)
+
+
+def test_a_network_that_does_not_take_the_batch_is_left_to_its_layers_and_shapes(host):
+    time = Time("multi_step", T)
+    network = declare(Particular("softplus"), time, arguments={"way": "softplus"}, host=host).with_probe(batch(4))
+    assert "fc.weight" in network.inventory.weights(("*",))

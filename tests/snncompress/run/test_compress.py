@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from computed_networks import Convolutional
 from own_networks import Gained, JellyNet, LoopNet, Scaled, jelly_chain
 from sklearn.datasets import load_digits
 from spikingjelly.activation_based import neuron
@@ -349,3 +350,19 @@ def test_selecting_what_only_mixes_time_steps_is_refused_by_the_plan(folder, hos
         compress(
             network, steps=[{"use": "prune.l1", "fraction": 0.5, "select": "over_time"}], data=loaders, silent=True
         )
+
+
+def test_what_forward_computes_is_refused_before_anything_is_trained(folder, host, loaders):
+    arguments = {"kind": "StdConv2d", "size": 8}
+    network = declare(Convolutional(**arguments), Time("multi_step", 4), arguments=arguments, host=host)
+    steps = [{"use": "train", "epochs": 1}, {"use": "prune.l1", "fraction": 0.5}]
+    with pytest.raises(PipelineError) as caught:
+        compress(network, steps=steps, data=loaders, silent=True)
+    assert [line.split(",")[0] for line in str(caught.value).splitlines()] == [
+        f"pipeline: steps.1.select: forward computes the weight in use from '{layer}.weight'"
+        for layer in ("first", "second")
+    ]
+    assert not (folder / "runs").exists()
+    steps[1]["select"] = "out"
+    result = compress(network, steps=steps, data=loaders, measure=["sparsity"], silent=True)
+    assert set(result.network.masks) == {"out.weight"}
