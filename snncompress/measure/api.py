@@ -16,6 +16,7 @@ from snncompress.measure.bench import DataBench, batch_size_of, loader_of, needs
 from snncompress.measure.gate import Batches, first_of, require_no_arrays
 from snncompress.measure.values import samples_of, values_of
 from snncompress.network import Network, leaving_generators, require_declared
+from snncompress.network.finite import require_finite
 from snncompress.network.transforms import needs_a_batch
 from snncompress.network.weight_hooks import require_plain
 from snncompress.pipeline import entries_of, parts_from
@@ -98,6 +99,7 @@ def measured(
         told=told,
     )
     require_plain(network.module, "the network")
+    require_finite(network.module, "the network")
     network = _probed(network, bench)
     found: dict[str, Measurement] = {}
     for metric in metrics:
@@ -122,6 +124,7 @@ def _samples_of(data: Any, kind: str, host: Host, seed: int) -> Data:
         raise InputError(f"kind must be 'static' or 'frames', not {kind!r}")
     require_no_arrays(data, "data")
     split = data[-1] if isinstance(data, (tuple, list)) and data else data
+    require_no_arrays(split, "data")
     samples = split.dataset if isinstance(split, DataLoader) else split
     if not hasattr(samples, "__getitem__") or not hasattr(samples, "__len__") or not len(samples):
         raise DataError(

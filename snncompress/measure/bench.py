@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from snncompress.components import Need
 
 
+_STILL = 4
+"""Dimensions of still images [B, C, H, W]; event frames have time, too."""
+
 _FEW = 8
 """Samples that are enough to see what a network returns."""
 
@@ -142,12 +145,15 @@ def encode(encoder: Encoder, network: Network, x_B: Tensor, kind: str, generator
 def frames_first(network: Network, x_BT: Tensor) -> Tensor:
     """Return event frames time first; raise an error where the network cannot take them."""
     if network.time.input == "static":
-        raise ModelError("this network takes a still image, and the data are event frames")
+        raise ModelError(
+            "this network takes a still image, and the data are event frames; if they are still images, leave kind out"
+        )
     given = x_BT.shape[1] if x_BT.dim() > 1 else 0
     if given != network.time.T:
         raise DataError(
             f"the data bring {given} time steps, and the network runs {network.time.T}; give frames "
             f"[B, {network.time.T}, ...], or let the network run {given}"
+            + ("; if these are still images [B, C, H, W], leave kind out" if x_BT.dim() == _STILL else "")
         )
     return x_BT.transpose(0, 1)
 

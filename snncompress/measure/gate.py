@@ -110,7 +110,9 @@ def generators_of(loader: DataLoader[Any]) -> list[torch.Generator]:
 
 
 def require_no_arrays(split: Any, name: str) -> None:
-    """Raise DataError for a pair of tensors or arrays where a data set belongs."""
+    """Raise DataError for a pair of tensors or arrays, or a list of such batches, where a data set belongs."""
+    if isinstance(split, (tuple, list)) and split and all(map(_is_batch, split[:2])):
+        raise DataError(f"the {name} are a list of ready batches; give the DataLoader, or a data set of single samples")
     if (
         isinstance(split, (tuple, list))
         and len(split) == _PAIR
@@ -119,6 +121,13 @@ def require_no_arrays(split: Any, name: str) -> None:
         raise DataError(
             f"the {name} are a pair of arrays; make a data set of them: torch.utils.data.TensorDataset(x, labels)"
         )
+
+
+def _is_batch(item: Any) -> bool:
+    """Tell a ready batch (x_B..., labels_B) from a sample, whose label is a single number."""
+    if not isinstance(item, (tuple, list)) or len(item) != _PAIR or not all(hasattr(part, "shape") for part in item):
+        return False
+    return len(item[1].shape) == 1 and len(item[0].shape) > 1 and item[0].shape[0] == item[1].shape[0]
 
 
 def require_classes(labels_B: Tensor, num_classes: int, where: str) -> None:

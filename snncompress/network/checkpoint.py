@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from snncompress.arguments import path_of
-from snncompress.errors import ModelError
+from snncompress.errors import ModelError, listed
+from snncompress.network.finite import not_finite
 from snncompress.network.state_dicts import state_dict_in
 from snncompress.network.ties import under_every_name
 from snncompress.network.weight_hooks import hint_for
@@ -34,20 +35,23 @@ def read_checkpoint(
     if not file.is_file():
         raise ModelError(f"checkpoint {str(file)!r} {'is a folder, not a file' if file.is_dir() else 'does not exist'}")
     read = _read(file)
-    found = state_dict_in(read, wanted)
+    found = state_dict_in(read, wanted, f"checkpoint {str(file)!r}")
     if found is None:
         raise ModelError(f"checkpoint {str(file)!r} holds no state dict but {_described(read)}; save one: {_HOW}")
     stripped = under_every_name(found, ties)
     missing, unknown = sorted(set(wanted) - set(stripped)), sorted(set(stripped) - set(wanted))
     if missing or unknown:
-        parts = [f"lacks {missing[0]!r} and {len(missing) - 1} more"] if missing else []
-        parts += [f"has {unknown[0]!r} and {len(unknown) - 1} more that the network has not"] if unknown else []
+        parts = [f"lacks {listed(list(map(repr, missing)), 1)}"] if missing else []
+        parts += [f"has {listed(list(map(repr, unknown)), 1)} that the network has not"] if unknown else []
         raise ModelError(f"checkpoint {str(file)!r} {'; it '.join(parts)}{hint_for(found)}")
     for name, value in stripped.items():
         if value.shape != wanted[name].shape:
             raise ModelError(
                 f"checkpoint {str(file)!r}: {name!r} has shape {list(value.shape)}, the network {list(wanted[name].shape)}"
             )
+        _require_weights(file, name, value, wanted[name])
+    if wrong := not_finite(stripped, wanted):
+        raise ModelError(f"checkpoint {str(file)!r}: {wrong!r} holds values that are not finite")
     for second, first in ties.items():
         if not torch.equal(stripped[second], stripped[first]):
             raise ModelError(
@@ -55,6 +59,16 @@ def read_checkpoint(
                 "network; untie them where it is built, or save the checkpoint from a tied network"
             )
     return stripped
+
+
+def _require_weights(file: Path, name: str, value: Tensor, own: Tensor) -> None:
+    """Raise ModelError for whole numbers in the place of weights; a single one, a threshold say, keeps its value."""
+    if own.is_floating_point() and not value.is_floating_point() and value.dim():
+        here, there = (str(one.dtype).removeprefix("torch.") for one in (own, value))
+        raise ModelError(
+            f"checkpoint {str(file)!r}: {name!r} is {there}, the network {here}: whole numbers of a quantised network are "
+            "not its weights; save them in floating point (with the scale that belongs to them)"
+        )
 
 
 def _read(file: Path) -> Any:

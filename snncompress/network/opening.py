@@ -15,10 +15,18 @@ from snncompress.components import Architecture
 from snncompress.errors import ModelError
 from snncompress.network.copying import copied
 from snncompress.network.edits import Timesteps
+from snncompress.network.finite import require_finite
 from snncompress.network.inventory import require_roles
 from snncompress.network.network import Network
-from snncompress.network.rebuild import require_rebuildable, require_repeatable
+from snncompress.network.rebuild import (
+    require_initialised,
+    require_rebuildable,
+    require_repeatable,
+    unwrapped_name,
+    wrapped_error,
+)
 from snncompress.network.source import FromArchitecture, InHand
+from snncompress.network.stepping import require_attribute
 from snncompress.network.ties import require_whole
 from snncompress.network.time import Time
 from snncompress.network.weight_hooks import require_plain
@@ -44,6 +52,8 @@ def open_architecture(
             guarded(lambda: _require_own_code(network), what, ModelError)
         if values and (file := architecture.checkpoint_path()):
             network = network.with_weights(network.read_checkpoint(file))
+    if values:
+        require_finite(network.module, f"the model {architecture.use!r}")
     if timesteps is not None and timesteps != network.time.T and network.time.runner != "none":
         network = network.edited([Timesteps(timesteps)])
     return network
@@ -54,6 +64,7 @@ def _require_own_code(network: Network) -> None:
     reference = network.source.reference
     require_repeatable(network.source.initialised, str(reference.get("function", reference["use"])))
     require_roles(network.module, network.source.roles())
+    require_attribute(network.module, network.time)
 
 
 def require_declared(network: Any, verb: str) -> None:
@@ -97,8 +108,13 @@ def declare(
     if not isinstance(module, nn.Module) or not isinstance(time, Time):
         given = f"{type(module).__name__!r} and {type(time).__name__!r}"
         raise ModelError(f"declare takes a torch module and a snncompress.Time, not {given}")
+    if build is None and (inner := unwrapped_name(module)):
+        raise ModelError(wrapped_error(module, inner))
     require_plain(module, "the module in hand")
+    require_initialised(module, "the module in hand")
     require_whole(module)
+    require_finite(module, "the module in hand")
+    require_attribute(module, time)
     host = host or Host.from_environment()
     roles = {
         name: (globs,) if isinstance(globs, str) else tuple(list_of(globs, name, '["fc2"]'))

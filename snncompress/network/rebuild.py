@@ -23,10 +23,18 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 def require_rebuildable(module: nn.Module, maker: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
     """Raise ModelError unless ``maker(**arguments)`` gives a module like ``module``: the same tensors and settings."""
     _require_callable(maker, arguments)
-    _require_initialised(module, "the module in hand")
+    require_initialised(module, "the module in hand")
     fresh = built_unseeded(lambda: maker(**arguments))
-    _require_initialised(fresh, f"what {maker.__qualname__!r} builds")
+    require_initialised(fresh, f"what {maker.__qualname__!r} builds")
     require_plain(fresh, f"what {maker.__qualname__!r} builds")
+    if (unwrapped := unwrapped_name(module)) and not unwrapped_name(fresh):
+        raise ModelError(wrapped_error(module, unwrapped))
+    require_repeatable(lambda: maker(**arguments), maker.__qualname__)
+    if difference := _differing_dtype(module, fresh):
+        raise ModelError(
+            f"{maker.__qualname__!r} called with {dict(arguments)} builds tensors of another dtype than the module in hand: "
+            f"{difference}; build it in that dtype, or call .float() on the module in hand"
+        )
     if difference := next(_differing_tensors(module, fresh), None):
         raise ModelError(
             f"{maker.__qualname__!r} called with {dict(arguments)} builds tensors of other names or shapes than the "
@@ -37,7 +45,19 @@ def require_rebuildable(module: nn.Module, maker: Callable[..., Any], arguments:
             f"{maker.__qualname__!r} called with {dict(arguments)} builds a module of other settings than the one in "
             f"hand: {difference}; set them where the module is built, so that an artifact builds the same"
         )
-    require_repeatable(lambda: maker(**arguments), maker.__qualname__)
+
+
+def unwrapped_name(module: nn.Module) -> str | None:
+    """Return the attribute that holds the network itself, where ``module`` is what torch puts around one."""
+    if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return "module"
+    return "_orig_mod" if type(module).__name__ == "OptimizedModule" and hasattr(module, "_orig_mod") else None
+
+
+def wrapped_error(module: nn.Module, name: str) -> str:
+    """Say to give the network itself and not what torch puts around it."""
+    maker = "torch.compile" if name == "_orig_mod" else f"torch.nn.{type(module).__name__}"
+    return f"this module is what {maker} puts around a network; give the network itself: declare(module.{name}, ...)"
 
 
 def require_repeatable(build: Callable[[], Any], name: str) -> None:
@@ -47,6 +67,7 @@ def require_repeatable(build: Callable[[], Any], name: str) -> None:
     would be lost.
     """
     one, other = built_unseeded(build), built_unseeded(build)
+    require_initialised(one, f"what {name!r} builds")
     known = {id(value): name for name, value in one.named_parameters()}
     if shared := next((name for name, value in other.named_parameters() if id(value) in known), None):
         raise ModelError(
@@ -54,7 +75,10 @@ def require_repeatable(build: Callable[[], Any], name: str) -> None:
         )
     differences = (*_differing_tensors(one, other), *_differing_lines(one, other))
     if differences:
-        raise ModelError(f"{name!r} builds another module each time it is called: {differences[0]}")
+        raise ModelError(
+            f"{name!r} builds another module each time it is called: {differences[0]}; what is drawn or counted while it is "
+            "built is another in each process: give it as an argument"
+        )
     if constant := next(differing_constants(one, other), None):
         raise ModelError(
             f"{constant!r} of {name!r} has other values each time the module is built, and its state dict does not hold them, "
@@ -86,7 +110,8 @@ def _require_callable(maker: Callable[..., Any], arguments: Mapping[str, Any]) -
         ) from error
 
 
-def _require_initialised(module: nn.Module, what: str) -> None:
+def require_initialised(module: nn.Module, what: str) -> None:
+    """Raise ModelError where a parameter or buffer has no shape yet."""
     lazy = [name for name, value in (*module.named_parameters(), *module.named_buffers()) if is_lazy(value)]
     if lazy:
         raise ModelError(
@@ -108,6 +133,14 @@ def _tensors(module: nn.Module) -> dict[str, str]:
         for name, value in stored
         if isinstance(value, Tensor)
     }
+
+
+def _differing_dtype(module: nn.Module, fresh: nn.Module) -> str | None:
+    """Say which tensor differs in its dtype, where names and shapes are the same."""
+    here, there = _tensors(module), _tensors(fresh)
+    if here.keys() != there.keys() or any(here[name].split(" ", 1)[1] != there[name].split(" ", 1)[1] for name in here):
+        return None
+    return next(_differing_tensors(module, fresh), None)
 
 
 def _differing_lines(module: nn.Module, fresh: nn.Module) -> Iterator[str]:

@@ -21,6 +21,7 @@ from snncompress.errors import ModelError, StateError
 from snncompress.network.constants import differing_constants
 from snncompress.network.leaving import evaluating, leaving_generators, unseeded_generators
 from snncompress.network.proof import DOES_NOT_RUN
+from snncompress.network.stepping import require_attribute_read, require_own_state, require_steps, steps_beside
 from snncompress.network.tensors import tensors_in
 from snncompress.plugins import guarded
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 1e-8
 """Largest difference of sums that counts as equal, as a fraction of the sum of sizes."""
+
+_FRAMES_REPEATED = 4
+"""Dimensions of event frames [B, T, N] that were taken for still images, repeated in time: [T, B, T, N]."""
 
 NUM_TRIED = 8
 """Samples that a network is tried on: enough for neurons to fire, too few to cost anything."""
@@ -93,9 +97,9 @@ def try_out(network: Network, x: Tensor, *, split: str, rebuild: bool = False) -
     what = f"running the network on {str(x.dtype).removeprefix('torch.')} {list(x.shape)} of the {split} data"
     with leaving_generators():
         before = generators()
-        output, first = guarded(lambda: called(network, given), what, ModelError)
+        output, first = _first_called(network, given, what, _frames_hint(network, x))
     _require_input_kept(few, given)
-    _require_steps(network, first)
+    _require_each_step(network, few, first)
     with leaving_generators():
         _, second = called(network, few.clone())
         draws = before != generators()
@@ -103,7 +107,8 @@ def try_out(network: Network, x: Tensor, *, split: str, rebuild: bool = False) -
         raise StateError(
             f"{culprit} answers differently to the same input after a reset: it keeps state that no backend clears, or draws "
             "from a generator of its own; keep its state where its library clears it (SpikingJelly: self.register_memory), "
-            "clear it where forward begins, or provide a backend that owns it (hook snncompress_backends)"
+            "clear it where forward begins, or provide a backend that owns it (hook snncompress_backends); noise: draw it from "
+            "torch's global generator, or seed its generator where forward begins"
         )
     if rebuild:
         _require_same_elsewhere(network, few, first, draws=draws)
@@ -117,6 +122,15 @@ def few_of(network: Network, x: Tensor) -> Tensor:
     if number == network.time.T > 1:
         number -= 1
     return x.narrow(axis, 0, number)
+
+
+def _first_called(network: Network, x: Tensor, what: str, hint: str) -> tuple[Output, list[Call]]:
+    try:
+        return guarded(lambda: called(network, x), what, ModelError)
+    except ModelError as error:
+        if not hint:
+            raise
+        raise ModelError(f"{error}{hint}") from error
 
 
 def called(network: Network, x: Tensor) -> tuple[Output, list[Call]]:
@@ -175,18 +189,29 @@ def _require_input_kept(few: Tensor, given: Tensor) -> None:
         )
 
 
-def _require_steps(network: Network, calls: Sequence[Call]) -> None:
-    """Count how often each neuron runs in a loop of the network's own: once for every step."""
-    if network.time.runner != "inside":
-        return
-    neurons = {item.path for item in network.neurons}
-    counts = {path: sum(call.path == path for call in calls) for path in neurons & {call.path for call in calls}}
-    if counts and min(counts.values()) > 1 and all(number % network.time.T for number in counts.values()):
-        path = min(counts, key=lambda name: counts[name])
-        raise ModelError(
-            f"the network declares T={network.time.T}, but its neuron {path!r} runs {counts[path]} times; "
-            "declare the number of steps that forward loops over"
-        )
+def _require_each_step(network: Network, few: Tensor, calls: Sequence[Call]) -> None:
+    require_steps(network, calls)
+    require_own_state(network, few)
+    if beside := steps_beside(network):
+        with leaving_generators():
+            try:
+                _, others = called(beside, few.clone())
+            except DOES_NOT_RUN:  # a part for this number of steps alone, which is read then
+                return
+        require_attribute_read(network, calls, beside, others)
+
+
+def _frames_hint(network: Network, x: Tensor) -> str:
+    """Name ``kind`` where still images were repeated whose second axis may be time."""
+    time = network.time
+    if (
+        time.input == "static"
+        or x.dim() < _FRAMES_REPEATED
+        or x.shape[2] != time.T
+        or not torch.equal(x[:1].expand_as(x), x)
+    ):
+        return ""
+    return f"; if axis 1 of each batch is time ({time.T} steps), these are event frames: give kind='frames'"
 
 
 def _require_same_elsewhere(network: Network, few: Tensor, calls: Sequence[Call], *, draws: bool) -> None:

@@ -20,6 +20,7 @@ from snncompress.errors import DataError
 from snncompress.measure import Batches, as_taken, batch_size_of, first_of, frames_first, loader_of
 from snncompress.measure.gate import SplitName, require_no_arrays, say_if_grouped
 from snncompress.network import Network, Time, leaving_generators, try_out
+from snncompress.network.finite import require_finite
 from snncompress.network.ties import ties_of
 from snncompress.pipeline import IN_HAND, dump, plain
 from snncompress.plugins import Host, guarded
@@ -42,6 +43,7 @@ class NetworkInHand:
     @classmethod
     def of(cls, network: Network) -> NetworkInHand:
         """Hold a copy, so that nothing the user does later changes it."""
+        require_finite(network.module, "the network")
         return cls(network.copy())
 
     def canonical(self) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_told_by_the_names_that_come_nearest(tmp_path):
     del state["module.fc1.weight"]
     torch.save({"state_dict": state | {"module.fc3.weight": torch.rand(2)}}, tmp_path / "net.pt")
     assert told(tmp_path / "net.pt", network) == (
-        "checkpoint 'FILE' lacks 'fc1.weight' and 0 more; it has 'fc3.weight' and 0 more that the network has not"
+        "checkpoint 'FILE' lacks 'fc1.weight'; it has 'fc3.weight' that the network has not"
     )
     torch.save(JellyNet(hidden=8).state_dict(), tmp_path / "net.pt")
     assert "has shape [8, 64], the network [32, 64]" in told(tmp_path / "net.pt", network)

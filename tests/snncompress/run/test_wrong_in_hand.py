@@ -140,3 +140,20 @@ def test_images_of_another_size_are_one_clear_error_of_measure(network):
         match=r"running the network on float32 \[4, 4, 1, 4, 4\] of the test data failed: .*shapes cannot be",
     ):
         measure(network, small, ["accuracy"])
+
+
+def test_frames_and_still_images_under_the_other_kind(network, folder):
+    frames = TensorDataset(IMAGES[:, None].expand(-1, 4, -1, -1, -1).clone(), LABELS)
+    for call in (lambda: measure(network, frames), lambda: compressed(network, data=(frames,) * 3)):
+        with pytest.raises(ModelError, match=r"axis 1 of each batch is time \(4 steps\), .* give kind='frames'"):
+            call()
+    for call in (lambda: measure(network, SPLIT, kind="frames"), lambda: compressed(network, kind="frames")):
+        with pytest.raises(DataError, match=r"still images \[B, C, H, W\], leave kind out"):
+            call()
+
+
+def test_ready_batches_are_no_data_set(network, folder):
+    batches = [(IMAGES[:20], LABELS[:20]), (IMAGES[20:], LABELS[20:])]
+    for call in (lambda: measure(network, batches), lambda: compressed(network, data=(batches,) * 3)):
+        with pytest.raises(DataError, match="are a list of ready batches; give the DataLoader"):
+            call()
