@@ -50,8 +50,8 @@ def read_checkpoint(
                 f"checkpoint {str(file)!r}: {name!r} has shape {list(value.shape)}, the network {list(wanted[name].shape)}"
             )
         _require_weights(file, name, value, wanted[name])
-    if name := not_finite(stripped, wanted):
-        raise ModelError(f"checkpoint {str(file)!r}: {name!r} holds values that are not finite")
+    if wrong := not_finite(stripped, wanted):
+        raise ModelError(f"checkpoint {str(file)!r}: {wrong!r} holds values that are not finite")
     for second, first in ties.items():
         if not torch.equal(stripped[second], stripped[first]):
             raise ModelError(

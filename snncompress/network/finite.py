@@ -17,8 +17,8 @@ def require_finite(module: nn.Module, what: str) -> None:
     for name, value in module.named_parameters():
         if value.is_floating_point() and not value.is_meta and not _sums(value):
             raise ModelError(f"{name!r} of {what} holds values that are not finite{_ADVICE}")
-    for name, value in module.named_buffers():
-        if value.is_floating_point() and not value.is_meta and bool(value.isnan().any()):
+    for name, buffer in module.named_buffers():
+        if buffer.is_floating_point() and not buffer.is_meta and bool(buffer.isnan().any()):
             raise ModelError(f"{name!r} of {what} holds values that are not finite{_ADVICE}")
 
 
