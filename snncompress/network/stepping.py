@@ -43,14 +43,19 @@ def require_attribute(module: nn.Module, time: Time) -> None:
 
 def require_steps(network: Network, calls: Sequence[Call]) -> None:
     """Raise ModelError where the neurons show another number of steps than the network declares."""
-    neurons = {item.path for item in network.neurons}
-    counts = Counter(call.path for call in calls if call.path in neurons)
+    counts = _neuron_calls(network, calls)
     if not counts or network.time.T == 1:
         return
     if network.time.runner == "inside" and min(counts.values()) > 1:
         _require_loop(network.time, counts)
     if network.time.runner == "per_step":
         _require_single_steps(network.time, counts, calls)
+
+
+def _neuron_calls(network: Network, calls: Sequence[Call]) -> Counter[str]:
+    """Return how often each neuron was called."""
+    neurons = {item.path for item in network.neurons}
+    return Counter(call.path for call in calls if call.path in neurons)
 
 
 def _require_loop(time: Time, counts: Counter[str]) -> None:
@@ -97,8 +102,7 @@ def steps_beside(network: Network) -> Network | None:
 
 def require_attribute_read(network: Network, calls: Sequence[Call], beside: Network, others: Sequence[Call]) -> None:
     """Raise ModelError where another value of the attribute changes nothing about how often the neurons run."""
-    neurons = {item.path for item in network.neurons}
-    counts, there = (Counter(call.path for call in found if call.path in neurons) for found in (calls, others))
+    counts, there = _neuron_calls(network, calls), _neuron_calls(network, others)
     if counts and counts == there:
         path = min(counts, key=lambda name: counts[name])
         raise ModelError(
