@@ -17,6 +17,11 @@ def num_removed(fraction: float, count: int) -> int:
     return round(fraction * count)
 
 
+def removed_fraction(fraction: float) -> Removed:
+    """Return a removal of ``fraction`` of what is left."""
+    return lambda alive, _: num_removed(fraction, alive)
+
+
 def num_left(sparsity: float, total: int) -> int:
     """Return how many of ``total`` entries a sparsity leaves: ``round((1 - sparsity) * total)``."""
     return round((1 - sparsity) * total)

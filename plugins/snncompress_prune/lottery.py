@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, field_serializer, model_validator
 
 from snncompress import Count, Facts, Inventory, Names, Number, Problem, Run, StepError, Strategy, Training
-from snncompress_prune.amounts import Removed, num_left, num_removed, num_rounds, removed_at_most, removed_evenly
+from snncompress_prune.amounts import (
+    Removed,
+    num_left,
+    num_removed,
+    num_rounds,
+    removed_at_most,
+    removed_evenly,
+    removed_fraction,
+)
 from snncompress_prune.selection import (
     alive_and_total,
     check_retraining,
@@ -189,7 +197,7 @@ class Lottery(Strategy):
 
     def _removed(self, rounds_left: int) -> Removed:
         if self.sparsity is None:
-            return lambda alive, _: num_removed(self._fraction, alive)
+            return removed_fraction(self._fraction)
         if self.rounds is not None and self.fraction_per_round is None:
             return removed_evenly(self.sparsity, rounds_left)
         return removed_at_most(self._fraction, self.sparsity, rounds_left)

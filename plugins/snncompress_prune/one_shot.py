@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from snncompress import Facts, Fraction, Inventory, Names, Problem, Run, Strategy, Training
-from snncompress_prune.amounts import num_removed
+from snncompress_prune.amounts import num_removed, removed_fraction
 from snncompress_prune.selection import density, next_masks
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class OneShot(Strategy):
         """Prune, then fine-tune."""
         terms = self.terms(network.inventory)
         score = partial(self.scores, run=run)
-        masks = next_masks(network, terms, lambda alive, _: num_removed(self.fraction, alive), self.scope, score)
+        masks = next_masks(network, terms, removed_fraction(self.fraction), self.scope, score)
         pruned = network.with_masks(masks)
         run.note("pruned", density(pruned, terms))
         if self.finetune is None:

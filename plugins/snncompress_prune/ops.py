@@ -8,7 +8,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from snncompress_prune.amounts import Removed, num_removed
+from snncompress_prune.amounts import Removed
 from snncompress_prune.threshold import Part, are_finite, kth_smallest, num_alive
 
 
@@ -43,13 +43,6 @@ def prune(
     parts = {name: (value, masks.get(name)) for name, value in scores.items()}
     groups = [{name: part} for name, part in parts.items()] if scope == "matrix" else [parts]
     return {name: mask for group in groups for name, mask in _pruned(group, removed).items()}
-
-
-def prune_smallest(
-    scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], fraction: float, *, scope: str
-) -> dict[str, Tensor]:
-    """Return masks in which exactly ``round(fraction * survivors)`` further entries are gone; see ``prune``."""
-    return prune(scores, masks, lambda alive, _: num_removed(fraction, alive), scope=scope)
 
 
 def _pruned(parts: Mapping[str, Part], removed: Removed) -> dict[str, Tensor]:

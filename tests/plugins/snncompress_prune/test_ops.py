@@ -3,7 +3,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snncompress_prune.ops import num_removed, prune_smallest, smallest
+from snncompress_prune.amounts import num_removed, removed_fraction
+from snncompress_prune.ops import prune, smallest
+
+
+def prune_smallest(scores, masks, fraction, *, scope):
+    """Masks in which a fraction of the survivors is gone, as the strategies ask for it."""
+    return prune(scores, masks, removed_fraction(fraction), scope=scope)
 
 
 def kept(masks):
